@@ -1,0 +1,177 @@
+"""Configuration: frozen dataclasses, one per concern, loaded from YAML and overridden by dotted flags.
+
+Precedence: defaults < recipe or file < dotted flags. Unknown keys are errors with the nearest suggestion. Derived values are
+properties. This module imports neither torch nor transformers, so that `vldac --help` is quick.
+The string under each field is its help text, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which model acts, and which of its weights are trained."""
+
+    name: str = "Qwen/Qwen2-VL-7B-Instruct"
+    """"tiny" (built and cloned locally), or any Hugging Face id or folder of the Qwen2-VL, Qwen2.5-VL or Qwen3-VL family."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """dtype of the frozen base weights; LoRA and value head are float32."""
+    random_weights: bool = False
+    """Build the model from its configuration alone, with random weights (throughput runs and tests)."""
+    lora_rank: int = 16
+    """Rank of the LoRA update on the language projections."""
+    lora_alpha: int = 32
+    """LoRA scale is alpha / rank."""
+    lora_dropout: float = 0.0
+    """Dropout inside LoRA; anything but 0 breaks ratio = 1 and is refused unless waived (see `waive`)."""
+    value_hidden: tuple[int, ...] = (3072, 2048)
+    """Widths of the value head's hidden layers."""
+    gradient_checkpointing: bool = False
+    """Trade compute for memory in the update."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyConfig:
+    """The locally built Qwen2-VL and its cloned warm start (only with model.name = "tiny")."""
+
+    hidden_size: int = 128
+    num_layers: int = 3
+    vision_dim: int = 96
+    vision_depth: int = 2
+    vocab_size: int = 512
+    """Size of the byte-level BPE vocabulary before the special tokens."""
+    clone_updates: int = 500
+    """Optimiser steps of behaviour cloning: truthful fields, random action."""
+    clone_batch: int = 48
+    clone_lr: float = 2e-3
+    clone_dir: str = ""
+    """Folder of an existing warm start to reuse; empty builds one inside the run folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvConfig:
+    """Which environment, and how it is shown to the model."""
+
+    id: str = "gym_cards/NumberLine-v0"
+    num_envs: int = 32
+    task: str = "vldac"
+    """"vldac" adds the paper's prompts, step limit and rewards to the upstream environment."""
+    prompt: Literal["paper", "short"] = "paper"
+    """Prompt template: the paper's, or a short one for tiny models."""
+    image_size: tuple[int, int] | None = None
+    """(width, height) in pixels; None is the environment's own size."""
+    max_episode_steps: int | None = None
+    """Step limit; None is the task's own."""
+    num_images: int = 1
+    """Images per prompt: the current frame and the ones before it in the episode, oldest first."""
+    fallback: Literal["random_legal", "noop", "penalty"] = "random_legal"
+    """What an unparsable response does."""
+    penalty: float = 0.0
+    """Reward added to an unparsable response's step."""
+    num_threads: int | None = None
+    """Threads of the native stepper; None picks min(num_envs, cores)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutConfig:
+    """How one update's data is sampled."""
+
+    steps_per_update: int = 512
+    """Environment steps per update over all environments; a multiple of env.num_envs."""
+    max_new_tokens: int = 96
+    """Token limit of one response, end-of-turn token included."""
+    temperature: float = 1.0
+    """Sampling temperature; old, new and reference log-probs are taken at the same temperature."""
+    top_k: int = 0
+    """0 is no truncation; anything else needs the waiver "truncated-sampling"."""
+    old_logprob: Literal["auto", "decode", "trainer"] = "auto"
+    """Where the old log-prob comes from: decoding (exact in float32) or one no-grad pass on the update's own path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmConfig:
+    """PPO with one value per environment step (paper Eq. 3-6)."""
+
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip: float = 0.1
+    """PPO clip radius of the token ratio."""
+    kl_coef: float = 0.05
+    """Weight of the k3 estimate of KL to the initial policy."""
+    value_coef: float = 0.15
+    value_clip: float | None = None
+    """Clip radius of the value, in units of return; None is the paper's unclipped half squared error."""
+    ratio_guard: float | None = None
+    """Original code's guard: a step with a token ratio above this keeps only its clamped branch."""
+    normalize_advantages: bool = True
+    timeout: Literal["terminal", "bootstrap"] = "bootstrap"
+    """What a time limit means for GAE: a true end, or a cut that bootstraps from the final observation."""
+    shuffle_advantages: bool = False
+    """Control experiment: permute the advantages over the steps of the update."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """Optimisation of one update, and the schedule over the run."""
+
+    num_updates: int = 100
+    """Updates of the whole run (a resumed run counts the earlier ones)."""
+    epochs: int = 2
+    minibatch_steps: int = 128
+    """Environment steps per optimiser step."""
+    microbatch_steps: int = 8
+    """Environment steps per forward and backward pass; has no effect on the result beyond rounding."""
+    lr: float = 5e-5
+    lr_final: float = 1e-7
+    """Cosine schedule from lr to lr_final over num_updates, constant afterwards."""
+    value_lr: float = 5e-5
+    value_lr_final: float = 1e-7
+    max_grad_norm: float = 1.0
+    """Norm limit, for policy and value parameters separately."""
+    adam_eps: float = 1e-7
+    warmup_updates: int = 2
+    """First updates that train the value head alone (floor)."""
+    warmup_cap: int = 10
+    """Value warm-up ends here even if its explained variance stays below the threshold."""
+    warmup_explained_variance: float = 0.0
+    """Value warm-up ends once the explained variance reaches this (after the floor)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """Evaluation on held-out seeds."""
+
+    episodes: int = 200
+    seed: int = 1_000_000
+    """First seed; episode i uses seed + i. Overlap with the training seeds is refused."""
+    every: int = 0
+    """Evaluate every so many updates; 0 is only at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    tiny: TinyConfig = field(default_factory=TinyConfig)
+    env: EnvConfig = field(default_factory=EnvConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    seed: int = 0
+    device: str = "auto"
+    """"auto" takes a GPU if there is one."""
+    num_threads: int = 0
+    """torch CPU threads; 0 leaves torch's choice."""
+    checkpoint_every: int = 10
+    """Save every so many updates, and always at the end."""
+    keep_checkpoints: int = 2
+    """Numbered checkpoints kept besides last and best."""
+    waive: tuple[str, ...] = ()
+    """Self-checks that this run waives by name; printed at start."""
+    log: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
+    """Trackers beside metrics.jsonl."""
