@@ -1,0 +1,132 @@
+"""Start-up audit: the errors that every other trainer trains through in silence, caught before the first update.
+
+Each check has a name; a run can waive it by name (`waive`), and the waiver is printed at start.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from vldac.config import TrainConfig
+from vldac.data import Step
+from vldac.errors import SelfCheckError
+from vldac.policy import Policy
+
+CHECKS = ("value-gradient", "policy-gradient", "image-ablation", "mask", "first-ratio", "dropout", "truncated-sampling")
+_ROWS = 8
+
+
+def start_audit(policy: Policy, steps: Sequence[Step], config: TrainConfig) -> None:
+    """Run every check that is not waived on a few steps of the first rollout. Raises SelfCheckError."""
+    from vldac.update import token_batch
+
+    few = steps[:: max(1, len(steps) // _ROWS)][:_ROWS]
+    if "mask" not in config.waive:
+        check_mask(policy, few)
+    if "dropout" not in config.waive:
+        check_dropout(policy)
+    batch = token_batch(policy, few)
+    if "value-gradient" not in config.waive or "policy-gradient" not in config.waive:
+        check_gradients(policy, batch, config)
+    if "image-ablation" not in config.waive:
+        check_images(policy, few, config)
+
+
+def check_mask(policy: Policy, steps: Sequence[Step]) -> None:
+    """The action mask covers exactly the sampled tokens, and no placeholder was sampled."""
+    from vldac.update import token_batch
+
+    batch = token_batch(policy, steps)
+    sampled = torch.cat([s.response for s in steps])
+    if not torch.equal(batch.targets.cpu(), sampled):
+        raise SelfCheckError(
+            expected="an action mask over exactly the sampled tokens",
+            got=f"{len(batch.targets)} masked tokens for {len(sampled)} sampled ones, or other ids",
+            where="batch collation",
+            do="report this: the mask is shifted",
+        )
+    banned = torch.isin(sampled, policy.banned_ids.cpu())
+    if bool(banned.any()):
+        raise SelfCheckError(
+            expected="no media placeholder and no id without a string among the sampled tokens",
+            got=f"id {int(sampled[banned][0])}",
+            where="sampler",
+            do="report this: banned ids must never be sampled",
+        )
+
+
+def check_dropout(policy: Policy) -> None:
+    """No dropout is active: it would make the ratio differ from 1 before any update."""
+    for name, module in policy.named_modules():
+        if isinstance(module, torch.nn.Dropout) and module.p > 0 and module.training:
+            raise SelfCheckError(
+                expected="no active dropout while sampling and scoring",
+                got=f"p = {module.p} in training mode",
+                where=name,
+                do="set model.lora_dropout to 0, or waive the check 'dropout'",
+            )
+
+
+def check_gradients(policy: Policy, batch: object, config: TrainConfig) -> None:
+    """The value loss reaches the head and nothing else; the policy loss reaches every adapter tensor that can move."""
+    adapters, head = policy.lora_parameters(), list(policy.value_head.named_parameters())
+    evaluation = policy(batch, temperature=config.rollout.temperature)
+    parameters = [p for _, p in adapters] + [p for _, p in head]
+    names = [n for n, _ in adapters] + [f"value_head.{n}" for n, _ in head]
+    value_gradients = torch.autograd.grad(
+        ((evaluation.value - 1.0) ** 2).sum(), parameters, retain_graph=True, allow_unused=True
+    )
+    policy_gradients = torch.autograd.grad(evaluation.logprob.sum(), parameters, allow_unused=True)
+    if "value-gradient" not in config.waive:
+        leaks = [n for n, g in zip(names, value_gradients, strict=True) if not n.startswith("value_head") and _moves(g)]
+        reached = [n for n, g in zip(names, value_gradients, strict=True) if n.startswith("value_head") and _moves(g)]
+        if leaks or not reached:
+            raise SelfCheckError(
+                expected="a value gradient that is zero in the backbone and non-zero in the value head",
+                got=f"leaks into {leaks[:3]}" if leaks else "no gradient in the value head",
+                where="gradient audit",
+                do="keep the stop-gradient before the value head",
+            )
+    if "policy-gradient" not in config.waive:
+        # lora_A has a zero gradient while lora_B is zero (PEFT's initialisation): only a missing graph is a fault there.
+        missing = [
+            n
+            for n, g in zip(names, policy_gradients, strict=True)
+            if not n.startswith("value_head") and (g is None or ("lora_B" in n and not _moves(g)))
+        ]
+        if missing:
+            raise SelfCheckError(
+                expected="a policy gradient in every adapter tensor",
+                got=f"none in {len(missing)} of {len(adapters)}: {missing[:3]}",
+                where="gradient audit",
+                do="check which modules the adapter targets and that nothing detaches the hidden states",
+            )
+
+
+def _moves(gradient: torch.Tensor | None) -> bool:
+    return gradient is not None and bool(gradient.abs().max() > 0)
+
+
+@torch.no_grad()
+def check_images(policy: Policy, steps: Sequence[Step], config: TrainConfig) -> None:
+    """Replacing the images by noise must change the log-probs: otherwise the images never reach the model."""
+    from vldac.update import token_batch
+
+    own = policy(token_batch(policy, steps), temperature=config.rollout.temperature).logprob
+    noise = np.random.Generator(np.random.PCG64(0))
+    changed = []
+    for step in steps:
+        frames = np.stack([noise.integers(0, 256, frame.shape, np.uint8) for frame in step.frames])
+        changed.append(dataclasses.replace(step, features=tuple(policy.encode_frames(frames))))
+    other = policy(token_batch(policy, changed), temperature=config.rollout.temperature).logprob
+    if float((own - other).abs().max()) < 1e-6:
+        raise SelfCheckError(
+            expected="log-probs that depend on the images",
+            got="the same log-probs with the images replaced by noise",
+            where="image ablation",
+            do="check that pixel values reach the vision tower and that placeholders are filled",
+        )
