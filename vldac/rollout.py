@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from vldac import seeding
-from vldac.actions import parse_actions, resolve
+from vldac.actions import ParseStatus, parse_actions, resolve
 from vldac.config import TrainConfig
 from vldac.data import EpisodeEnd, RolloutBatch, Step
 from vldac.errors import EnvError, NonFiniteError
@@ -122,7 +122,7 @@ class Rollout:
                     old_logprob=said.logprob[e],
                     response_text=replies[e],
                     action=int(actions[e]),
-                    parse_status=str(statuses[e]) if said.has_end[e] else "LENGTH_LIMIT",
+                    parse_status=ParseStatus(int(statuses[e])).name if said.has_end[e] else "LENGTH_LIMIT",
                     is_valid=bool(is_valid[e]),
                     has_end=bool(said.has_end[e]),
                     entropy=float(said.entropy[e]),

@@ -1,0 +1,70 @@
+// gym_cards/NumberLine-v0 (RL4VLM gym_cards): move a number to its target on 0..5.
+// Start and target uniform on 0..5, target moved on by one if equal. Actions 0 '-', 1 '+', clamped. Reward +1 on arrival (ends),
+// 0 if the distance shrank, else -1. Truncates after 10 steps. Upstream draws from Python's global generator; here from the
+// environment's own stream.
+#pragma once
+
+#include <cstdlib>
+
+#include "core/env.h"
+#include "render/canvas.h"
+
+namespace vldac {
+
+class NumberLine final : public Env {
+ public:
+  void reset(Pcg64& rng) override {
+    current_ = rng.integers(0, kMax + 1);
+    target_ = rng.integers(0, kMax + 1);
+    if (target_ == current_) target_ = (target_ + 1) % (kMax + 1);
+    steps_ = 0;
+  }
+
+  StepResult step(int64_t action) override {
+    if (action != 0 && action != 1) throw std::invalid_argument("NumberLine: expected action 0 or 1");
+    int64_t before = std::llabs(target_ - current_);
+    current_ += action == 1 ? 1 : -1;
+    current_ = current_ < 0 ? 0 : current_ > kMax ? kMax : current_;
+    ++steps_;
+    int64_t after = std::llabs(target_ - current_);
+    if (after == 0) return {1.0, true, false};
+    return {after < before ? 0.0 : -1.0, false, steps_ >= 2 * kMax};
+  }
+
+  bool success() const override { return current_ == target_; }
+  int64_t oracle_action() const override { return target_ > current_ ? 1 : 0; }
+  Facts facts() const override {
+    return {{"current", std::to_string(current_)}, {"target", std::to_string(target_)}};
+  }
+
+  void render(uint8_t* pixels, int width, int height) const override {
+    Canvas canvas(pixels, width, height);
+    canvas.fill({255, 255, 255});
+    // Two lines; the labels shrink to one letter where the picture is small, so that the digits stay legible.
+    bool is_small = width < 200;
+    double size = height * (is_small ? 0.40 : 0.16);
+    const char* labels[2] = {is_small ? "T:" : "Target: ", is_small ? "C:" : "Current: "};
+    int64_t numbers[2] = {target_, current_};
+    for (int line = 0; line < 2; ++line) {
+      double top = height * (is_small ? 0.06 + 0.48 * line : 0.20 + 0.40 * line);
+      canvas.text(width * (is_small ? 0.08 : 0.10), top, size, {0, 0, 0}, labels[line] + std::to_string(numbers[line]));
+    }
+  }
+
+  void save(Bytes& out) const override {
+    out.put(current_);
+    out.put(target_);
+    out.put(steps_);
+  }
+  void load(Bytes& in) override {
+    current_ = in.get<int64_t>();
+    target_ = in.get<int64_t>();
+    steps_ = in.get<int64_t>();
+  }
+
+ private:
+  static constexpr int64_t kMax = 5;
+  int64_t current_ = 0, target_ = 1, steps_ = 0;
+};
+
+}  // namespace vldac
