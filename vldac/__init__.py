@@ -26,11 +26,12 @@ _NAMES = {
     "Trainer": "vldac.trainer",
     "EvalResult": "vldac.evaluate",
     "TrainConfig": "vldac.config",
+    "evaluate": "vldac.evaluate",
     "parse_action": "vldac.actions",
     "ParseResult": "vldac.actions",
     "ParseStatus": "vldac.actions",
 }
-__all__ = ["EvalResult", "ParseResult", "ParseStatus", "TrainConfig", "TrainResult", "Trainer", "parse_action", "train"]
+__all__ = ["EvalResult", "ParseResult", "ParseStatus", "TrainConfig", "TrainResult", "Trainer", "evaluate", "parse_action", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,3 +95,27 @@ def play_episodes(policy: Policy, config: TrainConfig, *, episodes: int, seed: i
     )
 
 
+
+
+def evaluate(
+    checkpoint: str | Path, env: str | None = None, *, episodes: int = 200, seed: int = 1_000_000,
+    allow_seed_overlap: bool = False,
+) -> EvalResult:  # fmt: skip
+    """Evaluate a checkpoint folder on episodes with seeds seed, seed + 1, ...; a meeting with training seeds is refused."""
+    import torch
+
+    from vldac.checkpoint import load_weights, read_checkpoint
+    from vldac.configuration import parse_config
+    from vldac.model import load_model
+    from vldac.trainer import pick_device
+
+    path = Path(checkpoint)
+    state = read_checkpoint(path)
+    overrides = {"env.id": env} if env else {}
+    config = parse_config(json.dumps(state["json"]["config"]), where=str(path), overrides=overrides)
+    if not allow_seed_overlap:
+        refuse_overlap(tuple(state["json"]["train_seeds"]), seed, episodes)
+    model = load_model(state["json"]["model"], dtype=getattr(torch, config.model.dtype))
+    policy = Policy(model, config.model, device=pick_device(config.device), seed=config.seed)
+    load_weights(policy, state["tensors"], path)
+    return play_episodes(policy, config, episodes=episodes, seed=seed)
