@@ -8,9 +8,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from vldac.envs.prompts import render
 
 from vldac import _core
-from vldac.envs.prompts import render
 from vldac.errors import EnvError
 
 RESPONSE_FIELDS = {

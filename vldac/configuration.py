@@ -150,8 +150,8 @@ def check_config(config: TrainConfig) -> None:
     )
     refuse(optim.num_updates >= 1, "at least 1 update", optim.num_updates, "optim.num_updates", "raise it")
     refuse(optim.epochs >= 1, "at least 1 epoch", optim.epochs, "optim.epochs", "raise it")
-    refuse(0 < optim.minibatch_steps, "at least 1 step", optim.minibatch_steps, "optim.minibatch_steps", "raise it")
-    refuse(0 < optim.microbatch_steps, "at least 1 step", optim.microbatch_steps, "optim.microbatch_steps", "raise it")
+    refuse(optim.minibatch_steps > 0, "at least 1 step", optim.minibatch_steps, "optim.minibatch_steps", "raise it")
+    refuse(optim.microbatch_steps > 0, "at least 1 step", optim.microbatch_steps, "optim.microbatch_steps", "raise it")
     refuse(0 <= algorithm.gamma <= 1, "0 <= gamma <= 1", algorithm.gamma, "algorithm.gamma", "use 0.99")
     refuse(0 <= algorithm.gae_lambda <= 1, "0 <= lambda <= 1", algorithm.gae_lambda, "algorithm.gae_lambda", "use 0.95")
     if env.image_size is not None:

@@ -54,7 +54,7 @@ class RolloutBatch:
     """[E + 1] int64, first step of each environment"""
     bootstrap: np.ndarray
     """[E] float64, value of the observation after each environment's last step"""
-    episodes: list["EpisodeEnd"]
+    episodes: list[EpisodeEnd]
     seconds: dict[str, float]
 
 

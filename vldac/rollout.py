@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from vldac import seeding
 from vldac.actions import ParseStatus, parse_actions, resolve
 from vldac.config import TrainConfig
