@@ -62,7 +62,9 @@ class NativeVectorEnv(VectorEnv):
         mask = (options or {}).get("reset_mask")
         if seed is None and not self._is_reset:
             seed = self._seed
-        seeds = [] if seed is None else list(seed) if isinstance(seed, list) else [seed + i for i in range(self.num_envs)]
+        seeds = (
+            [] if seed is None else list(seed) if isinstance(seed, list) else [seed + i for i in range(self.num_envs)]
+        )
         if any(s < 0 for s in seeds):
             raise EnvError(expected="seeds of at least 0", got=str(min(seeds)), where="reset", do="use another seed")
         images = self._pool.reset(seeds, [] if mask is None else [bool(m) for m in mask])
@@ -79,9 +81,14 @@ class NativeVectorEnv(VectorEnv):
         count = len(self.action_names)
         if chosen.shape != (self.num_envs,) or (chosen < 0).any() or (chosen >= count).any():
             raise EnvError(
-                expected=f"{self.num_envs} actions in 0..{count - 1}", got=f"{actions!r}", where=self.env_id, do="check them"
+                expected=f"{self.num_envs} actions in 0..{count - 1}",
+                got=f"{actions!r}",
+                where=self.env_id,
+                do="check them",
             )
-        images, reward, terminated, truncated, final_images, success, returns, length, facts, faults = self._pool.step(chosen)
+        images, reward, terminated, truncated, final_images, success, returns, length, facts, faults = self._pool.step(
+            chosen
+        )
         info: dict[str, Any] = {}
         ended = terminated | truncated
         if ended.any():

@@ -133,7 +133,9 @@ def linear_logprob(
     target = target.long()
     keep = target != ignore_index
     if bool(((target < 0) | (target >= weight.shape[0]))[keep].any()):
-        raise IndexError(f"linear_logprob: expected targets in [0, {weight.shape[0]}) or {ignore_index}, got {target[keep]}")
+        raise IndexError(
+            f"linear_logprob: expected targets in [0, {weight.shape[0]}) or {ignore_index}, got {target[keep]}"
+        )
     rows = torch.where(keep[:, None], hidden, torch.zeros_like(hidden))
     logprob, entropy, lse = _LinearLogprob.apply(
         rows, weight, target.clamp_min(0), bias, temperature, banned_ids, chunk_rows
@@ -181,7 +183,9 @@ def ppo_clip_loss(
     zero = logprob.new_zeros(())
     guard_steps = zero
     if ratio_guard is not None:
-        hits = torch.zeros_like(advantages).index_add(0, step_index, (ratio.detach() > ratio_guard).to(advantages.dtype))
+        hits = torch.zeros_like(advantages).index_add(
+            0, step_index, (ratio.detach() > ratio_guard).to(advantages.dtype)
+        )
         surrogate = torch.where(hits[step_index] > 0, clipped, surrogate)
         guard_steps = (hits > 0).sum().to(logprob.dtype)
     per_token = -surrogate
@@ -283,7 +287,9 @@ def generalized_advantage_estimate(
     return advantage, advantage + value
 
 
-def masked_whiten(values: torch.Tensor, mask: torch.Tensor, *, unbiased: bool = True, eps: float = 1e-8) -> torch.Tensor:
+def masked_whiten(
+    values: torch.Tensor, mask: torch.Tensor, *, unbiased: bool = True, eps: float = 1e-8
+) -> torch.Tensor:
     """(values - mean) / (std + eps) over the masked entries, [S]; zero outside the mask, all zero without spread."""
     chosen = values[mask]
     if len(chosen) < 2 or float(chosen.max() - chosen.min()) == 0.0:
@@ -301,7 +307,9 @@ def pack_action_rows(
     token at position t is predicted by the hidden state at t - 1. A response token at position 0 raises ValueError.
     """
     if bool(action_mask[:, 0].any()):
-        raise ValueError("pack_action_rows: expected a prompt token before the first response token, got a mask at position 0")
+        raise ValueError(
+            "pack_action_rows: expected a prompt token before the first response token, got a mask at position 0"
+        )
     step_index, position = action_mask.nonzero(as_tuple=True)
     return hidden[step_index, position - 1], step_index, position
 

@@ -31,7 +31,17 @@ _NAMES = {
     "ParseResult": "vldac.actions",
     "ParseStatus": "vldac.actions",
 }
-__all__ = ["EvalResult", "ParseResult", "ParseStatus", "TrainConfig", "TrainResult", "Trainer", "evaluate", "parse_action", "train"]
+__all__ = [
+    "EvalResult",
+    "ParseResult",
+    "ParseStatus",
+    "TrainConfig",
+    "TrainResult",
+    "Trainer",
+    "evaluate",
+    "parse_action",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -61,7 +61,9 @@ def save_checkpoint(trainer: Any, path: Path) -> Path:
         save_file({k: v.contiguous().clone() for k, v in state["tensors"].items()}, temporary / "state.safetensors")
         (temporary / "env_state.bin").write_bytes(state["env"])
         (temporary / "trainer_state.json").write_text(json.dumps(state["json"], indent=1), encoding="utf-8")
-        digests = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(temporary.iterdir()) if f.is_file()}
+        digests = {
+            f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(temporary.iterdir()) if f.is_file()
+        }
         (temporary / "manifest.json").write_text(json.dumps(digests, indent=1), encoding="utf-8")
         for file in temporary.iterdir():
             with file.open("rb") as handle:

@@ -46,7 +46,9 @@ def _overrides(rest: list[str]) -> dict[str, Any]:
     import yaml
 
     if len(rest) % 2 or any(not key.startswith("--") for key in rest[::2]):
-        raise ConfigError(expected="pairs of --a.b value", got=" ".join(rest), where="command line", do="see vldac train -h")
+        raise ConfigError(
+            expected="pairs of --a.b value", got=" ".join(rest), where="command line", do="see vldac train -h"
+        )
     return {key[2:]: yaml.safe_load(value) for key, value in zip(rest[::2], rest[1::2], strict=True)}
 
 

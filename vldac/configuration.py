@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import types
@@ -28,7 +29,10 @@ def recipe_text(name: str) -> str:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                expected="a readable YAML file", got=str(error), where=f"{name!r}", do="check the path and its permissions"
+                expected="a readable YAML file",
+                got=str(error),
+                where=f"{name!r}",
+                do="check the path and its permissions",
             ) from error
     known = recipe_names()
     if name not in known:
@@ -57,7 +61,9 @@ def parse_config(text: str, *, where: str, overrides: dict[str, Any] | None = No
             expected="valid YAML", got=" ".join(str(error).split()), where=where, do="fix the marked line"
         ) from error
     if not isinstance(tree, dict):
-        raise ConfigError(expected="a mapping of settings", got=type(tree).__name__, where=where, do="see `vldac recipes`")
+        raise ConfigError(
+            expected="a mapping of settings", got=type(tree).__name__, where=where, do="see `vldac recipes`"
+        )
     for key, value in (overrides or {}).items():
         _assign(tree, key, value)
     config: TrainConfig = _build(TrainConfig, tree, where)
@@ -98,10 +104,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     import msgspec
 
     if hint is float and isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)  # YAML 1.1 reads 1e-4 as a string
-        except ValueError:
-            pass
     if isinstance(hint, types.UnionType) and value is None:
         return None
     try:
@@ -123,7 +127,9 @@ def check_config(config: TrainConfig) -> None:
     refuse(env.num_envs >= 1, "at least 1 environment", env.num_envs, "env.num_envs", "raise it")
     refuse(env.num_images >= 1, "at least 1 image", env.num_images, "env.num_images", "raise it")
     limit = env.max_episode_steps
-    refuse(limit is None or limit >= 1, "a step limit of at least 1", limit, "env.max_episode_steps", "raise or drop it")
+    refuse(
+        limit is None or limit >= 1, "a step limit of at least 1", limit, "env.max_episode_steps", "raise or drop it"
+    )
     steps = rollout.steps_per_update
     refuse(
         steps >= env.num_envs and steps % env.num_envs == 0,
@@ -132,7 +138,9 @@ def check_config(config: TrainConfig) -> None:
         "rollout.steps_per_update",
         f"use {max(1, round(steps / env.num_envs)) * env.num_envs}",
     )
-    refuse(rollout.max_new_tokens >= 1, "at least 1 token", rollout.max_new_tokens, "rollout.max_new_tokens", "raise it")
+    refuse(
+        rollout.max_new_tokens >= 1, "at least 1 token", rollout.max_new_tokens, "rollout.max_new_tokens", "raise it"
+    )
     refuse(rollout.temperature > 0, "a temperature above 0", rollout.temperature, "rollout.temperature", "use 1.0")
     refuse(
         rollout.top_k == 0 or "truncated-sampling" in config.waive,

@@ -95,8 +95,6 @@ def play_episodes(policy: Policy, config: TrainConfig, *, episodes: int, seed: i
     )
 
 
-
-
 def evaluate(
     checkpoint: str | Path, env: str | None = None, *, episodes: int = 200, seed: int = 1_000_000,
     allow_seed_overlap: bool = False,

@@ -44,7 +44,9 @@ class VisionLanguageModel:
         config, tokenizer = self.network.config, self.tokenizer
         known = set(tokenizer.get_vocab().values())
         media = {config.image_token_id, config.video_token_id, config.vision_start_token_id, config.vision_end_token_id}
-        media |= {tokenizer.convert_tokens_to_ids(t) for t in ("<|vision_pad|>", "<|im_start|>") if t in tokenizer.get_vocab()}
+        media |= {
+            tokenizer.convert_tokens_to_ids(t) for t in ("<|vision_pad|>", "<|im_start|>") if t in tokenizer.get_vocab()
+        }
         stringless = {row for row in range(rows) if row not in known}
         return torch.tensor(sorted(media | stringless), dtype=torch.int64)
 

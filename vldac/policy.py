@@ -216,7 +216,9 @@ class Policy(nn.Module):
             )
         if count:
             inputs = inputs.masked_scatter(is_image[..., None], embeds.to(inputs.dtype))
-        extra = {"visual_pos_masks": is_image, "deepstack_visual_embeds": list(deepstack)} if deepstack and count else {}
+        extra = (
+            {"visual_pos_masks": is_image, "deepstack_visual_embeds": list(deepstack)} if deepstack and count else {}
+        )
         out = network.model.language_model(
             inputs_embeds=inputs,
             attention_mask=attention_mask,

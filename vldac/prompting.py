@@ -94,7 +94,11 @@ def image_patches(images: np.ndarray, spec: ImageSpec) -> tuple[torch.Tensor, tu
     # [N, block row, block column, row in block, column in block, channel, patch y, patch x]
     blocks = blocks.transpose(0, 1, 4, 2, 5, 7, 3, 6)[:, :, :, :, :, :, None]
     blocks = np.repeat(blocks, spec.temporal_patch_size, axis=6)
-    return torch.from_numpy(np.ascontiguousarray(blocks.reshape(len(images) * grid_h * grid_w, -1))), (1, grid_h, grid_w)
+    return torch.from_numpy(np.ascontiguousarray(blocks.reshape(len(images) * grid_h * grid_w, -1))), (
+        1,
+        grid_h,
+        grid_w,
+    )
 
 
 class PromptEncoder:
@@ -130,7 +134,9 @@ class PromptEncoder:
         ids, positions, next_position = self._cache[key]
         return Prompt(ids=ids, positions=positions, next_position=next_position, frames=tuple(frames))
 
-    def _tokenize(self, text: str, num_frames: int, grid: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor, int]:
+    def _tokenize(
+        self, text: str, num_frames: int, grid: tuple[int, int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor, int]:
         per_frame = math.prod(grid) // self.spec.merge_size**2
         ids = torch.tensor(
             self.tokenizer(text.replace(self._image_token, self._image_token * per_frame)).input_ids, dtype=torch.int64

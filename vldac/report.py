@@ -80,7 +80,9 @@ def _draw(lines: list[dict[str, Any]], name: str) -> Any:
     for axis, (key, title, colour) in zip(over_time, _PANELS[:2], strict=True):
         _panel(axis, lines, minutes, key, title, colour)
         axis.set_xlabel("training time, minutes")
-    held_out = [(x, line["eval/success_rate"]) for x, line in zip(steps, lines, strict=True) if "eval/success_rate" in line]
+    held_out = [
+        (x, line["eval/success_rate"]) for x, line in zip(steps, lines, strict=True) if "eval/success_rate" in line
+    ]
     if held_out:
         over_steps[1].plot(*zip(*held_out, strict=True), "kD", markersize=5, label="held-out evaluation")
         over_steps[1].legend(loc="best", fontsize=8)
@@ -131,7 +133,7 @@ def _page(run_dir: Path, lines: list[dict[str, Any]], png: bytes) -> str:
     config = config_path.read_text(encoding="utf-8") if config_path.exists() else "(no config.yaml in the run folder)"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name} - vldac report</title>\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'\">\n"
         f"<style>{_STYLE}</style></head><body>\n<h1>{name}</h1>\n"
         f'<img alt="Learning curves of the run" src="data:image/png;base64,{base64.b64encode(png).decode()}">\n'

@@ -92,7 +92,9 @@ class Rollout:
         replies = self.policy.model_info.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
         parsed, statuses = parse_actions(replies, self.env.action_names)
         parsed = np.where(said.has_end, parsed, -1)
-        actions = resolve(parsed, config.env.fallback, len(self.env.action_names), config.seed, env_ids, state.steps_taken)
+        actions = resolve(
+            parsed, config.env.fallback, len(self.env.action_names), config.seed, env_ids, state.steps_taken
+        )
         obs, reward, terminated, truncated, info = self.env.step(actions)
         seconds["env"] += time.perf_counter() - start
         is_valid = parsed >= 0
@@ -243,4 +245,3 @@ def _final_info(info: dict[str, Any], e: int) -> dict[str, Any]:
             do="wrap the environment with autoreset_mode=SAME_STEP",
         )
     return {key: values[e] for key, values in final.items() if not key.startswith("_")}
-

@@ -15,5 +15,7 @@ def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:
 
 def response_seeds(seed: int, env_ids: np.ndarray, step: int, *, purpose: str = "response") -> torch.Tensor:
     """Return one int64 sampling seed per environment for its step number `step`. Shape [E]."""
-    words = [np.random.SeedSequence([seed, PURPOSES[purpose], int(e), step]).generate_state(1, np.uint64)[0] for e in env_ids]
+    words = [
+        np.random.SeedSequence([seed, PURPOSES[purpose], int(e), step]).generate_state(1, np.uint64)[0] for e in env_ids
+    ]
     return torch.from_numpy((np.array(words, np.uint64) >> np.uint64(1)).astype(np.int64))

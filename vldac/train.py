@@ -169,6 +169,4 @@ def _stored_config(config: TrainConfig, folder: Path) -> TrainConfig:
     if not path.exists():
         return config
     stored = parse_config(path.read_text(encoding="utf-8"), where=str(path))
-    return dataclasses.replace(
-        stored, optim=dataclasses.replace(stored.optim, num_updates=config.optim.num_updates)
-    )
+    return dataclasses.replace(stored, optim=dataclasses.replace(stored.optim, num_updates=config.optim.num_updates))

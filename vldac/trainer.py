@@ -121,7 +121,9 @@ class Trainer:
     def _is_value_warmup(self, update: int) -> bool:
         """Value warm-up: at least warmup_updates, then until the value explains the returns, at most warmup_cap."""
         optim = self.config.optim
-        return update < optim.warmup_updates or (not self.is_warm and update < optim.warmup_cap and optim.warmup_updates > 0)
+        return update < optim.warmup_updates or (
+            not self.is_warm and update < optim.warmup_cap and optim.warmup_updates > 0
+        )
 
     def _explains(self, explained_variance: float, update: int) -> bool:
         optim = self.config.optim
@@ -129,7 +131,10 @@ class Trainer:
 
     def _set_learning_rates(self, update: int) -> None:
         optim = self.config.optim
-        for name, start, final in (("policy", optim.lr, optim.lr_final), ("value", optim.value_lr, optim.value_lr_final)):
+        for name, start, final in (
+            ("policy", optim.lr, optim.lr_final),
+            ("value", optim.value_lr, optim.value_lr_final),
+        ):
             for group in self.optimizers[name].param_groups:
                 group["lr"] = cosine(start, final, update, optim.num_updates)
 

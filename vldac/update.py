@@ -36,7 +36,11 @@ class OldLogprobs:
 def token_batch(policy: Policy, steps: Sequence[Step]) -> TokenBatch:
     """Collate steps for scoring."""
     return collate(
-        [s.prompt for s in steps], [s.response for s in steps], [s.features for s in steps], policy.device, policy.pad_id
+        [s.prompt for s in steps],
+        [s.response for s in steps],
+        [s.features for s in steps],
+        policy.device,
+        policy.pad_id,
     )
 
 
@@ -105,7 +109,7 @@ def check_first_ratio(evaluation: Evaluation, old: torch.Tensor, *, limit: float
             expected=f"ratio 1 at the first micro-batch (|log-ratio| <= {limit:g}) and log-probs <= 0",
             got=f"|log-ratio| up to {deviation:g}, largest log-prob {highest:g}",
             where="first micro-batch of the update",
-            do="look for dropout, low-precision log-probs, a shifted mask or dropped images; in bfloat16 use old_logprob: trainer",
+            do="look for dropout, low-precision log-probs, a shifted mask or dropped images; in bfloat16: old_logprob trainer",
         )
     return deviation
 

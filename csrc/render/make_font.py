@@ -21,7 +21,9 @@ for character in CHARACTERS:
     rows += list(image.tobytes())
     widths.append(width)
     offsets.append(len(rows))
-print("// Made by make_font.py from DejaVu Sans Bold; do not edit. Coverage, 8 bit, row-major, one glyph after the other.")
+print(
+    "// Made by make_font.py from DejaVu Sans Bold; do not edit. Coverage, 8 bit, row-major, one glyph after the other."
+)
 print("#pragma once\n\n#include <cstdint>\n\nnamespace vldac::font {\n")
 print(f"constexpr int kHeight = {height};\nconstexpr int kEm = {EM};")
 print(f'constexpr char kCharacters[] = "{CHARACTERS}";')

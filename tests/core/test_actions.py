@@ -37,7 +37,11 @@ def test_parse_action_gives_the_action_or_the_reason(text: str, action: int | No
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(st.sampled_from(['"', "'", "action", ":", "{", "}", "[", "]", ",", "\\", "+", " ", "é", "\x00"]), max_size=40))
+@given(
+    st.lists(
+        st.sampled_from(['"', "'", "action", ":", "{", "}", "[", "]", ",", "\\", "+", " ", "é", "\x00"]), max_size=40
+    )
+)
 def test_parse_action_never_raises(parts: list[str]) -> None:
     result = vldac.parse_action("".join(parts), NAMES)
     assert (result.action is None) == (result.status >= ParseStatus.NO_ACTION)

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from vldac.kernels import linear_logprob, masked_whiten, pack_action_rows, ppo_clip_loss, sample_with_logprob, value_loss
+from vldac.kernels import (
+    linear_logprob,
+    masked_whiten,
+    pack_action_rows,
+    ppo_clip_loss,
+    sample_with_logprob,
+    value_loss,
+)
 
 torch.set_num_threads(1)
 

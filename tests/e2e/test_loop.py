@@ -1,0 +1,207 @@
+"""The real classes, end to end but small: cloning, rollout, update, audit, checkpoint, resume."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vldac.audit import check_dropout, check_gradients, check_images, check_mask
+from vldac.checkpoint import read_checkpoint, restore, save_checkpoint
+from vldac.clone import warm_start
+from vldac.config import TrainConfig
+from vldac.configuration import load_config
+from vldac.errors import CheckpointError, NonFiniteError, SelfCheckError
+from vldac.evaluate import play_episodes
+from vldac.model import load_model
+from vldac.prompting import image_patches
+from vldac.trainer import Trainer
+from vldac.update import check_first_ratio, score, token_batch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def config() -> TrainConfig:
+    return load_config(
+        "quickstart",
+        {
+            "tiny.clone_updates": 3, "tiny.clone_batch": 8, "tiny.hidden_size": 64, "tiny.vision_dim": 48, "env.num_envs": 4,
+            "rollout.steps_per_update": 16, "rollout.max_new_tokens": 8, "optim.minibatch_steps": 8,
+            "optim.microbatch_steps": 4, "optim.num_updates": 4, "eval.episodes": 3, "num_threads": 1,
+        },
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Path:
+    folder = tmp_path_factory.mktemp("start")
+    warm_start(folder, config.env, config.tiny, seed=0)
+    return folder
+
+
+def build(config: TrainConfig, start: Path) -> Trainer:
+    return Trainer(config, load_model(str(start), dtype=torch.float32))
+
+
+def everything(trainer: Trainer) -> tuple[dict[str, torch.Tensor], bytes, dict]:
+    state = trainer.state_dict()
+    return state["tensors"], state["env"], state["json"]
+
+
+def test_resume_is_bit_exact(config: TrainConfig, start: Path, tmp_path: Path) -> None:
+    """2 + 2 updates equal 4: every tensor, every environment byte, every counter."""
+    whole = build(config, start)
+    for _ in range(4):
+        whole.update(whole.collect())
+    first = build(config, start)
+    for _ in range(2):
+        first.update(first.collect())
+    save_checkpoint(first, tmp_path / "last")
+    second = build(config, start)
+    restore(second, tmp_path / "last")
+    for _ in range(2):
+        second.update(second.collect())
+    ours, theirs = everything(second), everything(whole)
+    assert ours[0].keys() == theirs[0].keys()
+    assert all(torch.equal(ours[0][key], theirs[0][key]) for key in ours[0])
+    assert ours[1:] == theirs[1:]
+
+
+def test_the_adapter_moves_and_the_base_does_not(config: TrainConfig, start: Path) -> None:
+    trainer = build(config, start)
+    base = {n: p.detach().clone() for n, p in trainer.policy.peft.named_parameters() if not p.requires_grad}
+    lora = {n: p.detach().clone() for n, p in trainer.policy.lora_parameters()}
+    frozen = trainer.update(trainer.collect())
+    assert frozen["policy/is_frozen"] == 1.0
+    assert all(torch.equal(p, lora[n]) for n, p in trainer.policy.lora_parameters())
+    trainer.update(trainer.collect())
+    assert not all(torch.equal(p, lora[n]) for n, p in trainer.policy.lora_parameters())
+    assert all(torch.equal(p, base[n]) for n, p in trainer.policy.peft.named_parameters() if n in base)
+
+
+def test_decoding_and_update_agree_and_the_reference_is_the_start(config: TrainConfig, start: Path) -> None:
+    trainer = build(config, start)
+    steps = trainer.collect().steps
+    first = score(trainer.policy, steps, temperature=1.0, size=5)
+    for step, logprob in zip(steps, first, strict=True):
+        torch.testing.assert_close(step.old_logprob, logprob, atol=1e-4, rtol=0)
+    for _ in range(2):
+        trainer.update(trainer.collect())
+    with trainer.policy.reference():
+        reference = score(trainer.policy, steps, temperature=1.0, size=5)
+    assert all(torch.equal(a, b) for a, b in zip(first, reference, strict=True))
+
+
+def test_microbatch_size_does_not_change_the_result(config: TrainConfig, start: Path) -> None:
+    results = []
+    for size in (1, 8):
+        changed = dataclasses.replace(
+            config, optim=dataclasses.replace(config.optim, microbatch_steps=size, warmup_updates=0)
+        )
+        trainer = build(changed, start)
+        trainer.update(trainer.collect())
+        results.append(torch.cat([p.detach().flatten() for _, p in trainer.policy.lora_parameters()]))
+    assert float((results[0] - results[1]).norm() / results[0].norm()) < 1e-3
+
+
+def test_audit_passes_and_catches_planted_faults(
+    config: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = build(config, start)
+    policy, steps = trainer.policy, trainer.collect().steps
+    batch = token_batch(policy, steps)
+    check_mask(policy, steps)
+    check_gradients(policy, batch, config)
+    check_images(policy, steps, config)
+
+    shifted = dataclasses.replace(batch, action_mask=batch.action_mask.roll(1, 1))
+    monkeypatch.setattr("vldac.update.token_batch", lambda *_: shifted)
+    with pytest.raises(SelfCheckError, match="mask"):
+        check_mask(policy, steps)
+    monkeypatch.undo()
+
+    monkeypatch.setattr(policy, "encode_frames", lambda frames: [steps[0].features[0]] * len(frames))
+    same = [dataclasses.replace(s, features=steps[0].features) for s in steps]
+    with pytest.raises(SelfCheckError, match="noise"):
+        check_images(policy, same, config)
+    monkeypatch.undo()
+
+    placeholder = torch.full_like(steps[0].response, policy.model_info.network.config.image_token_id)
+    with pytest.raises(SelfCheckError, match="placeholder"):
+        token_forward = [dataclasses.replace(steps[0], response=placeholder)]
+        policy(token_batch(policy, token_forward), temperature=1.0)
+
+    head = policy.value_head
+    monkeypatch.setattr(torch.Tensor, "detach", lambda self: self)
+    torch.nn.init.normal_(head[-1].weight)
+    with pytest.raises(SelfCheckError, match="leaks"):
+        check_gradients(policy, batch, config)
+    monkeypatch.undo()
+
+    name, parameter = policy.lora_parameters()[0]
+    monkeypatch.setattr(
+        policy, "lora_parameters", lambda: [(name, parameter), ("unused.lora_B", torch.nn.Parameter(torch.ones(1)))]
+    )
+    with pytest.raises(SelfCheckError, match=r"unused\.lora_B"):
+        check_gradients(policy, batch, config)
+    monkeypatch.undo()
+
+    evaluation = policy(batch, temperature=1.0)
+    with pytest.raises(SelfCheckError, match="ratio 1"):
+        check_first_ratio(evaluation, evaluation.logprob.detach().bfloat16().float() + 0.02, limit=1e-4)
+    policy.add_module("forgotten", torch.nn.Dropout(0.1).train())
+    with pytest.raises(SelfCheckError, match="dropout"):
+        check_dropout(policy)
+
+
+def test_a_reward_that_is_not_finite_stops_the_run(
+    config: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = build(config, start)
+    step = trainer.env.step
+
+    def broken(actions: np.ndarray):
+        obs, reward, *rest = step(actions)
+        return obs, reward * np.nan, *rest
+
+    monkeypatch.setattr(trainer.env, "step", broken)
+    with pytest.raises(NonFiniteError, match="rewards"):
+        trainer.collect()
+
+
+def test_damaged_checkpoints_are_refused(config: TrainConfig, start: Path, tmp_path: Path) -> None:
+    trainer = build(config, start)
+    path = trainer.save(tmp_path / "one")
+    read_checkpoint(path)
+    assert not [p for p in tmp_path.iterdir() if p != path]
+    file = path / "state.safetensors"
+    whole = file.read_bytes()
+    for damage in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1])):
+        file.write_bytes(damage)
+        with pytest.raises(CheckpointError, match=r"state\.safetensors is truncated or altered"):
+            read_checkpoint(path)
+    file.unlink()
+    with pytest.raises(CheckpointError, match="missing"):
+        read_checkpoint(path)
+
+
+def test_evaluation_plays_every_episode_once(config: TrainConfig, start: Path) -> None:
+    trainer = build(config, start)
+    result = play_episodes(trainer.policy, config, episodes=5, seed=50_000)
+    again = play_episodes(trainer.policy, config, episodes=5, seed=50_000)
+    assert result == again and result.episodes == 5
+
+
+def test_patches_equal_the_image_processor(start: Path) -> None:
+    from vldac.tiny import build_image_processor
+
+    spec = load_model(str(start), dtype=torch.float32).spec
+    images = np.random.default_rng(0).integers(0, 256, (2, 84, 112, 3), dtype=np.uint8)
+    patches, grid = image_patches(images, spec)
+    theirs = build_image_processor()(images=list(images), return_tensors="pt")
+    assert theirs["image_grid_thw"].tolist() == [list(grid)] * 2
+    torch.testing.assert_close(patches, theirs["pixel_values"], atol=2e-6, rtol=0)
