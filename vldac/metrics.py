@@ -1,13 +1,20 @@
-"""Metrics of a run: the glossary of keys, `metrics.jsonl`, and interval estimates."""
+"""Metrics of a run: the glossary of keys, `metrics.jsonl`, optional trackers, and interval estimates.
+
+Keys are `area/name_unit`. A key that an update has no value for (no episode ended, say) is absent from its line.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
-GLOSSARY = {
+from vldac.errors import ConfigError
+
+GLOSSARY: dict[str, str] = {
     "rollout/return_mean": "mean undiscounted return of the episodes that ended in this rollout",
     "rollout/success_rate": "share of those episodes that succeeded, in the environment's own sense",
     "rollout/success_ci_low": "lower end of its 95 % Wilson interval",
@@ -19,6 +26,7 @@ GLOSSARY = {
     "rollout/invalid_action_frac": "share of responses without a usable action",
     "rollout/length_limit_frac": "share of responses cut at the token limit",
     "rollout/entropy_mean": "mean token entropy while sampling, nats",
+    "rollout/repetition_frac": "share of responses equal to the one before in the same episode",
     "rollout/fault_frac": "share of steps in which the environment failed (excluded from the loss)",
     "rollout/env_steps": "environment steps since the start of the run",
     "value/explained_variance": "1 - Var(return - value) / Var(return) over the update's steps",
@@ -40,16 +48,25 @@ GLOSSARY = {
     "time/env_s": "seconds of parsing and stepping",
     "time/reference_s": "seconds of scoring old and reference log-probs",
     "time/advantage_s": "seconds of GAE",
+    "time/pack_s": "seconds of packing steps into micro-batches",
     "time/update_s": "seconds of all epochs",
     "time/forward_s": "seconds of forward passes in the update",
     "time/backward_s": "seconds of backward passes",
     "time/optimizer_s": "seconds of clipping and optimiser steps",
+    "time/checkpoint_s": "seconds of writing checkpoints",
     "time/env_steps_per_s": "environment steps per second, all phases included",
+    "memory/peak_bytes": "largest memory in use since the start: of the GPU if there is one, else of the process",
+    "eval/success_rate": "share of held-out episodes that succeeded",
+    "eval/success_ci_low": "lower end of its 95 % Wilson interval",
+    "eval/success_ci_high": "upper end of its 95 % Wilson interval",
+    "eval/return_mean": "mean undiscounted return of the held-out episodes",
+    "eval/episode_length_mean": "mean length of the held-out episodes in environment steps",
+    "eval/episodes": "held-out episodes played",
 }
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a proportion."""
+    """Return the 95 % Wilson interval of a proportion; (0, 1) without observations."""
     if total == 0:
         return 0.0, 1.0
     z = 1.959963984540054
@@ -59,37 +76,128 @@ def wilson_interval(successes: int, total: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+class Tracker(Protocol):
+    """A sink beside `metrics.jsonl`."""
+
+    def write(self, update: int, metrics: Mapping[str, float]) -> None:
+        """Record one update."""
+
+    def close(self) -> None:
+        """Flush and stop."""
+
+
 class MetricsWriter:
-    """Appends one line per update to `metrics.jsonl`; refuses keys without a glossary entry."""
+    """Appends one line per update to `metrics.jsonl`; refuses keys without a glossary entry.
 
-    def __init__(self, run_dir: Path) -> None:
-        self.path = run_dir / "metrics.jsonl"
+    `trackers` are names out of "tensorboard", "wandb" and "trackio"; one that is not installed raises ConfigError.
+    """
 
-    def write(self, update: int, metrics: dict[str, float]) -> None:
-        """Append and sync one update's metrics."""
+    def __init__(self, run_dir: str | Path, trackers: Iterable[str] = ()) -> None:
+        self.path = Path(run_dir) / "metrics.jsonl"
+        self.trackers = [make_tracker(name, Path(run_dir)) for name in trackers]
+
+    def write(self, update: int, metrics: Mapping[str, float | None]) -> None:
+        """Append and sync one update's metrics; non-finite and None values are left out (JSON has no NaN)."""
         unknown = sorted(set(metrics) - set(GLOSSARY))
-        assert not unknown, f"metrics without a glossary entry: {unknown}"
+        if unknown:
+            raise KeyError(f"metrics without a glossary entry: {unknown}; describe them in vldac/metrics.py")
+        known = {key: _plain(value) for key, value in metrics.items() if value is not None and math.isfinite(value)}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"update": update, **metrics}) + "\n")
+            file.write(json.dumps({"update": int(update), **known}, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        for tracker in self.trackers:
+            tracker.write(int(update), known)
 
     def truncate_to(self, update: int) -> None:
         """Keep the lines of updates up to `update` (a resumed run repeats the later ones); drops a torn last line."""
         if not self.path.exists():
             return
         kept = [line for line in read_lines(self.path) if line["update"] <= update]
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        temporary = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in kept))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, self.path)
 
+    def close(self) -> None:
+        """Close the trackers; the metrics file is never held open."""
+        for tracker in self.trackers:
+            tracker.close()
+        self.trackers = []
 
-def read_lines(path: Path) -> list[dict[str, float]]:
-    """Return the complete lines of a metrics file."""
+
+def _plain(value: Any) -> float | int:
+    return value if type(value) is int else float(value)
+
+
+def read_metrics(run_dir: str | Path) -> list[dict[str, Any]]:
+    """Return one dictionary per update ("update" and the metric keys), oldest first; empty if there are none."""
+    path = Path(run_dir) / "metrics.jsonl"
+    return read_lines(path) if path.exists() else []
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the complete lines of a metrics file: those up to the first that is torn."""
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except ValueError:
             break
+        if not isinstance(line, dict) or "update" not in line:
+            break
+        lines.append(line)
     return lines
+
+
+def make_tracker(name: str, run_dir: Path) -> Tracker:
+    """Start a tracker by name. Raises ConfigError for an unknown one or one that is not installed."""
+    makers = {"tensorboard": _TensorBoard, "wandb": _Hosted, "trackio": _Hosted}
+    if name not in makers:
+        raise _tracker_error(f"one of {sorted(makers)}", repr(name), "correct the name")
+    try:
+        return makers[name](name, run_dir)
+    except ImportError as error:
+        raise _tracker_error(
+            f"{name} installed", str(error), f"pip install {name}, or take {name} out of `log`"
+        ) from error
+
+
+def _tracker_error(expected: str, got: str, do: str) -> ConfigError:
+    return ConfigError(expected=expected, got=got, where="config key log", do=do)
+
+
+class _TensorBoard:
+    """Event files in `<run>/tensorboard`, written without torch."""
+
+    def __init__(self, name: str, run_dir: Path) -> None:
+        from tensorboard.summary import Writer
+
+        self._writer = Writer(str(run_dir / "tensorboard"))
+
+    def write(self, update: int, metrics: Mapping[str, float]) -> None:
+        for key, value in metrics.items():
+            self._writer.add_scalar(key, value, update)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Hosted:
+    """wandb or trackio, which share an interface."""
+
+    def __init__(self, name: str, run_dir: Path) -> None:
+        import importlib
+
+        self._module = importlib.import_module(name)
+        options: dict[str, Any] = {"dir": str(run_dir)} if name == "wandb" else {}
+        self._module.init(project="vldac", name=run_dir.resolve().name, **options)
+
+    def write(self, update: int, metrics: Mapping[str, float]) -> None:
+        self._module.log(dict(metrics), step=update)
+
+    def close(self) -> None:
+        self._module.finish()
