@@ -80,6 +80,7 @@ def _draw(lines: list[dict[str, Any]], name: str) -> Any:
     for axis, (key, title, colour) in zip(over_time, _PANELS[:2], strict=True):
         _panel(axis, lines, minutes, key, title, colour)
         axis.set_xlabel("training time, minutes")
+        axis.set_xlim(left=0)
     held_out = [
         (x, line["eval/success_rate"]) for x, line in zip(steps, lines, strict=True) if "eval/success_rate" in line
     ]
@@ -87,7 +88,7 @@ def _draw(lines: list[dict[str, Any]], name: str) -> Any:
         over_steps[1].plot(*zip(*held_out, strict=True), "kD", markersize=5, label="held-out evaluation")
         over_steps[1].legend(loc="best", fontsize=8)
     frozen = ", grey: value warm-up" if any(line.get("policy/is_frozen") for line in lines) else ""
-    figure.suptitle(f"{name}: {lines[-1]['update']} updates, one run{frozen}", fontsize=12)
+    figure.suptitle(f"{name}: one run up to update {lines[-1]['update']}{frozen}", fontsize=12)
     return figure
 
 
@@ -112,7 +113,7 @@ def _panel(axis: Any, lines: list[dict[str, Any]], x: Sequence[float], key: str,
             axis.fill_between([x[i] for i in bands], low, high, color=colour, alpha=0.2, linewidth=0)
         axis.set_ylim(-0.02, 1.02)
     elif all(lines[index][key] >= 0 for index in known):
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.08 * max(lines[index][key] for index in known) or 1.0)
 
 
 def _shade_frozen(axis: Any, lines: list[dict[str, Any]], steps: Sequence[float]) -> None:

@@ -113,9 +113,10 @@ padding:.4rem .8rem;font:inherit;cursor:pointer}nav button:hover{background:#eef
 nav button[aria-current=true],#film button[aria-current=true]{background:#cfe3f3;outline:2px solid #0072b2;outline-offset:-2px}
 nav small{color:#555;display:block}nav p{padding:0 .8rem;color:#555}
 #film{display:flex;gap:.3rem;overflow-x:auto;padding:.2rem 0}#film button{border:1px solid #ccc;background:#fff;
-padding:2px;cursor:pointer;flex:none;font:12px system-ui,sans-serif}#film img{display:block;height:48px;image-rendering:auto}
+padding:2px;cursor:pointer;flex:none;max-width:9rem;font:12px system-ui,sans-serif}
+#film span{display:block;overflow:hidden;white-space:nowrap;text-overflow:ellipsis}#film img{display:block;height:48px;margin:auto;max-width:100%;object-fit:contain}
 #images{display:flex;gap:.5rem;flex-wrap:wrap}#images img{height:240px;max-width:100%;object-fit:contain;
-border:1px solid #ccc}pre,#response{white-space:pre-wrap;overflow-wrap:anywhere;
+image-rendering:pixelated;border:1px solid #ccc}pre,#response{white-space:pre-wrap;overflow-wrap:anywhere;
 font:14px/1.7 ui-monospace,monospace;background:#fafafa;border:1px solid #e0e0e0;padding:.6rem;margin:0}
 #response span{border-radius:2px}#facts{display:flex;flex-wrap:wrap;gap:.3rem 1.5rem;margin:.6rem 0;padding:0}
 #facts div{min-width:5rem}#facts dt{font-size:.75rem;color:#555}#facts dd{margin:0;font-variant-numeric:tabular-nums;
@@ -185,7 +186,7 @@ function drawList() {
   shown.forEach((episode, i) => {
     const button = make("button", `env ${episode.env}, episode ${episode.episode}: ${outcome(episode)}`);
     const invalid = episode.invalid ? `, ${episode.invalid} invalid` : "";
-    button.append(make("small", `${episode.steps.length} steps, reward ${number(episode.reward)}${invalid}`));
+    button.append(make("small", `${episode.steps.length} step${episode.steps.length === 1 ? "" : "s"}, reward ${number(episode.reward)}${invalid}`));
     button.addEventListener("click", () => go(i, 0));
     list.append(button);
   });

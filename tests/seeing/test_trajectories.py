@@ -58,7 +58,9 @@ def test_a_record_that_cannot_be_right_is_refused(tmp_path: Path, bad: dict[str,
 
 
 @pytest.mark.parametrize(
-    "change", [{"schema_version": 2}, {"extra": 1}, {"frames": ["../../secret.png"]}, {"frames": ["/etc/passwd"]}], ids=str
+    "change",
+    [{"schema_version": 2}, {"extra": 1}, {"frames": ["../../secret.png"]}, {"frames": ["/etc/passwd"]}],
+    ids=str,
 )
 def test_a_foreign_file_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     path = write_trajectories(tmp_path, 7, [record()], {"a": frame(0)})
