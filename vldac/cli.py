@@ -31,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     evaluate.add_argument("--seed", type=int, default=1_000_000)
     evaluate.add_argument("--json", type=Path)
     evaluate.add_argument("--allow-seed-overlap", action="store_true")
+    for name, text in (("view", "write the trajectory page of a run"), ("report", "draw curve and report of a run")):
+        commands.add_parser(name, help=text).add_argument("run_dir", type=Path)
     commands.add_parser("envs", help="list the environments")
     commands.add_parser("recipes", help="list the recipes")
     arguments, rest = parser.parse_known_args(argv)
@@ -106,9 +108,25 @@ def _recipes(_: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
+def _view(arguments: argparse.Namespace, rest: list[str]) -> int:
+    _no_more(rest)
+    from vldac.view import write_view
+
+    print(write_view(arguments.run_dir))
+    return 0
+
+
+def _report(arguments: argparse.Namespace, rest: list[str]) -> int:
+    _no_more(rest)
+    from vldac.report import write_report
+
+    print("\n".join(str(path) for path in write_report(arguments.run_dir)))
+    return 0
+
+
 def _no_more(rest: list[str]) -> None:
     if rest:
         raise ConfigError(expected="no further arguments", got=" ".join(rest), where="command line", do="see vldac -h")
 
 
-_COMMANDS = {"train": _train, "eval": _eval, "envs": _envs, "recipes": _recipes}
+_COMMANDS = {"train": _train, "eval": _eval, "envs": _envs, "recipes": _recipes, "view": _view, "report": _report}

@@ -36,7 +36,7 @@ class Progress(Protocol):
 def make_progress(
     total_updates: int, is_terminal: bool | None = None, *, updates_done: int = 0, stream: TextIO | None = None
 ) -> Progress:
-    """Return a live table for a terminal, plain lines otherwise; `is_terminal=None` asks the stream (default stdout)."""
+    """Return a live table for a terminal, plain lines otherwise; `is_terminal=None` asks the stream (stdout)."""
     stream = sys.stdout if stream is None else stream
     is_terminal = stream.isatty() if is_terminal is None else is_terminal
     kind = LiveProgress if is_terminal else PlainProgress

@@ -52,7 +52,7 @@ def write_report(run_dir: str | Path) -> list[Path]:
 
 
 def wall_seconds(lines: Sequence[dict[str, Any]]) -> list[float]:
-    """Return the training time at each line, from its steps and steps per second (so pauses and resumes do not count)."""
+    """Return the training time at each line, from its steps and steps per second (so pauses do not count)."""
     total, before, result = 0.0, 0.0, []
     for line in lines:
         steps, rate = line.get("rollout/env_steps", before), line.get("time/env_steps_per_s")

@@ -14,12 +14,16 @@ import torch
 from vldac.checkpoint import restore, save_checkpoint
 from vldac.config import TrainConfig
 from vldac.configuration import check_config, load_config, parse_config, to_yaml
+from vldac.data import RolloutBatch
 from vldac.errors import ConfigError
 from vldac.evaluate import EvalResult, play_episodes
 from vldac.metrics import MetricsWriter
 from vldac.model import VisionLanguageModel, load_model
-from vldac.plots import draw_curve
+from vldac.record import record_update
+from vldac.report import write_report
 from vldac.trainer import Trainer
+from vldac.trajectories import trajectory_updates
+from vldac.view import write_view
 
 Say = Callable[[str], None]
 
@@ -92,20 +96,27 @@ def run(config: TrainConfig, folder: Path, *, resume: bool, say: Say) -> TrainRe
         start = _evaluate(trainer, "before training", say)
     tick = time.perf_counter()
     while trainer.updates_done < config.optim.num_updates:
-        line = one_update(trainer)
+        batch, line = one_update(trainer)
         metrics.append({"update": trainer.updates_done, **line})
         writer.write(trainer.updates_done, line)
         say(_describe(trainer.updates_done, config.optim.num_updates, line))
         is_last = trainer.updates_done == config.optim.num_updates
         if is_last or trainer.updates_done % config.checkpoint_every == 0:
             save_checkpoint(trainer, folder / "checkpoints" / "last")
+        if is_last and trainer.last_advantages is not None:
+            record_update(
+                folder, trainer.updates_done, trainer.policy, batch, trainer.last_advantages,
+                temperature=config.rollout.temperature,
+            )  # fmt: skip
     seconds["train"] = time.perf_counter() - tick
     tick = time.perf_counter()
     end = _evaluate(trainer, "after training", say) if config.eval.episodes else None
     seconds["evaluate"] = time.perf_counter() - tick
     trainer.close()
-    curve = draw_curve(folder)
-    say(f"curve:      {curve}\ncheckpoint: {folder / 'checkpoints' / 'last'}")
+    write_report(folder)
+    if trajectory_updates(folder):
+        say(f"trajectories: {write_view(folder)}")
+    say(f"curve:      {folder / 'plots' / 'curve.png'}\ncheckpoint: {folder / 'checkpoints' / 'last'}")
     say("seconds:    " + ", ".join(f"{name} {value:.0f}" for name, value in seconds.items()))
     return TrainResult(
         run_dir=folder, metrics=metrics, last_checkpoint=folder / "checkpoints" / "last", start=start, end=end,
@@ -113,15 +124,15 @@ def run(config: TrainConfig, folder: Path, *, resume: bool, say: Say) -> TrainRe
     )  # fmt: skip
 
 
-def one_update(trainer: Trainer) -> dict[str, float]:
-    """Collect, update, and return the metrics with the update's wall time in them."""
+def one_update(trainer: Trainer) -> tuple[RolloutBatch, dict[str, float]]:
+    """Collect, update, and return the batch and the metrics with the update's wall time in them."""
     tick = time.perf_counter()
     batch = trainer.collect()
     collected = time.perf_counter() - tick
     line = trainer.update(batch)
     line["time/collect_s"] = collected
     line["time/env_steps_per_s"] = len(batch.steps) / (time.perf_counter() - tick)
-    return line
+    return batch, line
 
 
 def _model(config: TrainConfig, folder: Path, say: Say) -> VisionLanguageModel:

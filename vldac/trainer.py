@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vldac.advantage import step_advantages
+from vldac.advantage import Advantages, step_advantages
 from vldac.audit import start_audit
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
@@ -67,6 +67,8 @@ class Trainer:
         self.is_warm = False
         """True once the value head has explained the returns (or the cap was reached): the policy moves from then on."""
         self.env_steps = 0
+        self.last_advantages: Advantages | None = None
+        """Of the newest update, for the trajectory page."""
 
     # -- the two verbs ----------------------------------------------------------------------------------------------
 
@@ -87,6 +89,7 @@ class Trainer:
         seconds["time/reference_s"] = time.perf_counter() - tick
         tick = time.perf_counter()
         advantages = step_advantages(batch, config.algorithm, seed=config.seed, update=update)
+        self.last_advantages = advantages
         seconds["time/advantage_s"] = time.perf_counter() - tick
         tick = time.perf_counter()
         metrics = self.updater.run(steps, advantages, logprobs, update=update, is_frozen=is_frozen)

@@ -1,8 +1,8 @@
 """One self-contained HTML page that shows what the agent saw, wrote and got.
 
 The page opens from disk: no server, no external resource, no framework. Everything that comes from a run is untrusted:
-it is embedded as JSON in which no markup character survives, and is shown through `textContent` only. The page's own script
-is allowed by its hash in a content security policy; nothing else can run.
+it is embedded as JSON in which no markup character survives, and is shown through `textContent` only. The page's own
+script is allowed by its hash in a content security policy; nothing else can run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VALID = ("ok", "tolerant")
 def write_view(run_dir: str | Path, update: int | None = None, output: str | Path | None = None) -> Path:
     """Write the page of one update (None: the last with trajectories) and return its path.
 
-    `output` defaults to `<run>/view_update_NNNNNN.html`. Raises ConfigError without trajectories or with a frame missing.
+    `output` defaults to `<run>/view_update_NNNNNN.html`. Raises ConfigError without trajectories or a frame.
     """
     run_dir = Path(run_dir)
     records = read_trajectories(run_dir, update)
@@ -98,31 +98,47 @@ def _page(title: str, data: dict[str, Any]) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title} - vldac view</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<style>{_STYLE}</style></head>\n<body>\n'
         f"<header><h1>{title}</h1>{_CONTROLS}</header>\n{_BODY}\n"
-        f'<script type="application/json" id="data">{_embed(data)}</script>\n<script>{_SCRIPT}</script>\n</body></html>\n'
+        f'<script type="application/json" id="data">{_embed(data)}</script>\n'
+        f"<script>{_SCRIPT}</script>\n</body></html>\n"
     )
 
 
 _STYLE = """
-*{box-sizing:border-box}body{margin:0;font:15px/1.45 system-ui,sans-serif;color:#1a1a1a;height:100vh;display:flex;
-flex-direction:column}header{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;align-items:center;padding:.5rem 1rem;
-border-bottom:1px solid #ccc;background:#f7f7f7}h1{font-size:1.05rem;margin:0;overflow-wrap:anywhere}
-h2{font-size:.85rem;margin:1rem 0 .3rem;color:#444}main{flex:1;display:flex;min-height:0}
-nav{width:17rem;overflow:auto;border-right:1px solid #ccc;flex:none}section{flex:1;overflow:auto;padding:.5rem 1.5rem 2rem}
+*{box-sizing:border-box}
+body{margin:0;font:15px/1.45 system-ui,sans-serif;color:#1a1a1a;height:100vh;display:flex; flex-direction:column}
+header{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;align-items:center;padding:.5rem 1rem; border-bottom:1px solid
+#ccc;background:#f7f7f7}
+h1{font-size:1.05rem;margin:0;overflow-wrap:anywhere}
+h2{font-size:.85rem;margin:1rem 0 .3rem;color:#444}
+main{flex:1;display:flex;min-height:0}
+nav{width:17rem;overflow:auto;border-right:1px solid #ccc;flex:none}
+section{flex:1;overflow:auto;padding:.5rem 1.5rem 2rem}
 nav button{display:block;width:100%;text-align:left;border:0;border-bottom:1px solid #e5e5e5;background:none;
-padding:.4rem .8rem;font:inherit;cursor:pointer}nav button:hover{background:#eef4fa}
-nav button[aria-current=true],#film button[aria-current=true]{background:#cfe3f3;outline:2px solid #0072b2;outline-offset:-2px}
-nav small{color:#555;display:block}nav p{padding:0 .8rem;color:#555}
-#film{display:flex;gap:.3rem;overflow-x:auto;padding:.2rem 0}#film button{border:1px solid #ccc;background:#fff;
-padding:2px;cursor:pointer;flex:none;max-width:9rem;font:12px system-ui,sans-serif}
-#film span{display:block;overflow:hidden;white-space:nowrap;text-overflow:ellipsis}#film img{display:block;height:48px;margin:auto;max-width:100%;object-fit:contain}
-#images{display:flex;gap:.5rem;flex-wrap:wrap}#images img{height:240px;max-width:100%;object-fit:contain;
-image-rendering:pixelated;border:1px solid #ccc}pre,#response{white-space:pre-wrap;overflow-wrap:anywhere;
-font:14px/1.7 ui-monospace,monospace;background:#fafafa;border:1px solid #e0e0e0;padding:.6rem;margin:0}
-#response span{border-radius:2px}#facts{display:flex;flex-wrap:wrap;gap:.3rem 1.5rem;margin:.6rem 0;padding:0}
-#facts div{min-width:5rem}#facts dt{font-size:.75rem;color:#555}#facts dd{margin:0;font-variant-numeric:tabular-nums;
-overflow-wrap:anywhere}.bad{color:#a33c00;font-weight:600}#legend{font-size:.8rem;color:#444}
+padding:.4rem .8rem;font:inherit;cursor:pointer}
+nav button:hover{background:#eef4fa}
+nav button[aria-current=true],#film button[aria-current=true]{background:#cfe3f3;outline:2px solid
+#0072b2;outline-offset:-2px}
+nav small{color:#555;display:block}
+nav p{padding:0 .8rem;color:#555}
+#film{display:flex;gap:.3rem;overflow-x:auto;padding:.2rem 0}
+#film button{border:1px solid #ccc;background:#fff; padding:2px;cursor:pointer;flex:none;max-width:9rem;font:12px
+system-ui,sans-serif}
+#film span{display:block;overflow:hidden;white-space:nowrap;text-overflow:ellipsis}
+#film img{display:block;height:48px;margin:auto;max-width:100%;object-fit:contain}
+#images{display:flex;gap:.5rem;flex-wrap:wrap}
+#images img{height:240px;max-width:100%;object-fit:contain; image-rendering:pixelated;border:1px solid #ccc}
+pre,#response{white-space:pre-wrap;overflow-wrap:anywhere; font:14px/1.7
+ui-monospace,monospace;background:#fafafa;border:1px solid #e0e0e0;padding:.6rem;margin:0}
+#response span{border-radius:2px}
+#facts{display:flex;flex-wrap:wrap;gap:.3rem 1.5rem;margin:.6rem 0;padding:0}
+#facts div{min-width:5rem}
+#facts dt{font-size:.75rem;color:#555}
+#facts dd{margin:0;font-variant-numeric:tabular-nums; overflow-wrap:anywhere}
+.bad{color:#a33c00;font-weight:600}
+#legend{font-size:.8rem;color:#444}
 #legend i{display:inline-block;width:6rem;height:.7rem;vertical-align:middle;margin:0 .3rem;
-background:linear-gradient(90deg,rgba(213,94,0,.75),#fff,rgba(0,114,178,.6))}svg{width:100%;max-width:40rem;height:110px}
+background:linear-gradient(90deg,rgba(213,94,0,.75),#fff,rgba(0,114,178,.6))}
+svg{width:100%;max-width:40rem;height:110px}
 kbd{border:1px solid #bbb;border-radius:3px;padding:0 .25rem;font-size:.8rem}
 """
 
@@ -186,7 +202,8 @@ function drawList() {
   shown.forEach((episode, i) => {
     const button = make("button", `env ${episode.env}, episode ${episode.episode}: ${outcome(episode)}`);
     const invalid = episode.invalid ? `, ${episode.invalid} invalid` : "";
-    button.append(make("small", `${episode.steps.length} step${episode.steps.length === 1 ? "" : "s"}, reward ${number(episode.reward)}${invalid}`));
+    const count = episode.steps.length === 1 ? "1 step" : `${episode.steps.length} steps`;
+    button.append(make("small", `${count}, reward ${number(episode.reward)}${invalid}`));
     button.addEventListener("click", () => go(i, 0));
     list.append(button);
   });
