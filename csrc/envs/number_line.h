@@ -1,7 +1,7 @@
 // gym_cards/NumberLine-v0 (RL4VLM gym_cards): move a number to its target on 0..5.
-// Start and target uniform on 0..5, target moved on by one if equal. Actions 0 '-', 1 '+', clamped. Reward +1 on arrival (ends),
-// 0 if the distance shrank, else -1. Truncates after 10 steps. Upstream draws from Python's global generator; here from the
-// environment's own stream.
+// Start and target uniform on 0..5; if equal, target = (target + 1) mod 5, as upstream (max_position 5). Actions 0 '-', 1 '+',
+// clamped. Reward +1 on arrival (ends), 0 if the distance shrank, else -1. Truncates after 10 steps. Upstream draws from
+// Python's global generator; here from the environment's own stream.
 #pragma once
 
 #include <cstdlib>
@@ -16,7 +16,7 @@ class NumberLine final : public Env {
   void reset(Pcg64& rng) override {
     current_ = rng.integers(0, kMax + 1);
     target_ = rng.integers(0, kMax + 1);
-    if (target_ == current_) target_ = (target_ + 1) % (kMax + 1);
+    if (target_ == current_) target_ = (target_ + 1) % kMax;
     steps_ = 0;
   }
 

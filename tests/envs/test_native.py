@@ -69,16 +69,19 @@ def test_a_wrong_number_costs_and_a_long_formula_truncates() -> None:
     assert truncated[0] and not terminated[0] and reward[0] == -1.0
 
 
-def test_episodes_can_be_replayed_alone() -> None:
-    env = make("gym_cards/NumberLine-v0", 4, image_size=(28, 28))
-    env.reset(seed=10)
-    first = env.facts()
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([12])))
+def start_of(entropy: list[int]) -> dict[str, int]:
+    """Upstream's rule: both uniform on 0..5; if equal, target = (target + 1) mod 5."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     current, target = int(rng.integers(0, 6)), int(rng.integers(0, 6))
-    assert first[2] == {"current": current, "target": (target + 1) % 6 if target == current else target}
+    return {"current": current, "target": (target + 1) % 5 if target == current else target}
+
+
+def test_episodes_start_as_their_seed_says_and_can_be_replayed_alone() -> None:
+    env = make("gym_cards/NumberLine-v0", 200, image_size=(28, 28))
+    env.reset(seed=10)
+    assert env.facts() == [start_of([10 + i]) for i in range(200)]
     env.reset()
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([12, 1])))
-    assert env.facts()[2]["current"] == int(rng.integers(0, 6))
+    assert env.facts() == [start_of([10 + i, 1]) for i in range(200)]
 
 
 def test_autoreset_keeps_the_final_observation() -> None:
