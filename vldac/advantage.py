@@ -28,32 +28,27 @@ class Advantages:
 
 def step_advantages(batch: RolloutBatch, config: AlgorithmConfig, *, seed: int, update: int) -> Advantages:
     """Return advantages and returns of every step. delta = r + gamma V' (1 - term) - V; cut at episode ends."""
-    steps = batch.steps
-    value = np.array([s.value for s in steps], np.float64)
-    terminated = np.array([s.terminated for s in steps], bool)
-    truncated = np.array([s.truncated for s in steps], bool)
+    buffer = batch.buffer
+    reward, value, fault = buffer.reward, buffer.value, buffer.fault
+    terminated, truncated = buffer.terminated, buffer.truncated
     if config.timeout == "terminal":
         terminated, truncated = terminated | truncated, np.zeros_like(truncated)
+    # A faulty step has no advantage, and the steps before it bootstrap from its value: delta = V - V, then a cut.
+    reward, terminated = np.where(fault, value, reward), terminated | fault
     advantage, returns = _core.gae(
-        np.array([s.reward for s in steps], np.float64),
-        value,
-        np.array([s.final_value for s in steps], np.float64),
-        terminated,
-        truncated,
-        batch.segment_offsets,
-        batch.bootstrap,
-        config.gamma,
+        reward, value, buffer.final_value, terminated, truncated, batch.segment_offsets, batch.bootstrap, config.gamma,
         config.gae_lambda,
-    )
-    weight = torch.tensor([0.0 if s.fault else 1.0 for s in steps])
+    )  # fmt: skip
+    weight = torch.from_numpy(np.where(fault, 0.0, 1.0).astype(np.float32))
     result = torch.from_numpy(np.asarray(advantage, np.float32).copy())
     if config.normalize_advantages:
         result = masked_whiten(result, weight > 0)
     if config.shuffle_advantages:
         order = seeding.generator(seed, "control", update).permutation(len(result))
         result = result[torch.from_numpy(order)]
-    spread = float(np.var(returns))
-    explained = 1.0 - float(np.var(returns - value)) / spread if spread > 0 else 0.0
+    counted = ~fault
+    spread = float(np.var(returns[counted])) if counted.any() else 0.0
+    explained = 1.0 - float(np.var((returns - value)[counted])) / spread if spread > 0 else 0.0
     return Advantages(
         advantage=result,
         returns=torch.from_numpy(np.asarray(returns, np.float32).copy()),

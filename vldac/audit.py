@@ -6,46 +6,42 @@ Each check has a name; a run can waive it by name (`waive`), and the waiver is p
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from vldac.config import TrainConfig
-from vldac.data import Step
+from vldac.data import RolloutBatch
 from vldac.errors import SelfCheckError
-from vldac.policy import Policy
+from vldac.policy import Policy, TokenBatch
+from vldac.update import Rows, token_batch
 
 CHECKS = ("value-gradient", "policy-gradient", "image-ablation", "mask", "first-ratio", "dropout", "truncated-sampling")
 _ROWS = 8
 
 
-def start_audit(policy: Policy, steps: Sequence[Step], config: TrainConfig) -> None:
+def start_audit(policy: Policy, batch: RolloutBatch, config: TrainConfig) -> None:
     """Run every check that is not waived on a few steps of the first rollout. Raises SelfCheckError."""
-    from vldac.update import token_batch
-
-    few = steps[:: max(1, len(steps) // _ROWS)][:_ROWS]
+    rows = np.arange(len(batch))[:: max(1, len(batch) // _ROWS)][:_ROWS]
     if "mask" not in config.waive:
-        check_mask(policy, few)
+        check_mask(policy, batch, rows)
     if "dropout" not in config.waive:
         check_dropout(policy)
-    batch = token_batch(policy, few)
+    tokens = token_batch(policy, batch, rows)
     if "value-gradient" not in config.waive or "policy-gradient" not in config.waive:
-        check_gradients(policy, batch, config)
+        check_gradients(policy, tokens, config)
     if "image-ablation" not in config.waive:
-        check_images(policy, few, config)
+        check_images(policy, batch, rows, config)
 
 
-def check_mask(policy: Policy, steps: Sequence[Step]) -> None:
+def check_mask(policy: Policy, batch: RolloutBatch, rows: Rows) -> None:
     """The action mask covers exactly the sampled tokens, and no placeholder was sampled."""
-    from vldac.update import token_batch
-
-    batch = token_batch(policy, steps)
-    sampled = torch.cat([s.response for s in steps])
-    if not torch.equal(batch.targets.cpu(), sampled):
+    tokens = token_batch(policy, batch, rows)
+    sampled = torch.cat([batch.response(r) for r in rows])
+    if not torch.equal(tokens.targets.cpu(), sampled):
         raise SelfCheckError(
             expected="an action mask over exactly the sampled tokens",
-            got=f"{len(batch.targets)} masked tokens for {len(sampled)} sampled ones, or other ids",
+            got=f"{len(tokens.targets)} masked tokens for {len(sampled)} sampled ones, or other ids",
             where="batch collation",
             do="report this: the mask is shifted",
         )
@@ -71,7 +67,7 @@ def check_dropout(policy: Policy) -> None:
             )
 
 
-def check_gradients(policy: Policy, batch: object, config: TrainConfig) -> None:
+def check_gradients(policy: Policy, batch: TokenBatch, config: TrainConfig) -> None:
     """The value loss reaches the head and nothing else; the policy loss reaches every adapter tensor that can move."""
     adapters, head = policy.lora_parameters(), list(policy.value_head.named_parameters())
     evaluation = policy(batch, temperature=config.rollout.temperature)
@@ -112,17 +108,18 @@ def _moves(gradient: torch.Tensor | None) -> bool:
 
 
 @torch.no_grad()
-def check_images(policy: Policy, steps: Sequence[Step], config: TrainConfig) -> None:
+def check_images(policy: Policy, batch: RolloutBatch, rows: Rows, config: TrainConfig) -> None:
     """Replacing the images by noise must change the log-probs: otherwise the images never reach the model."""
-    from vldac.update import token_batch
-
-    own = policy(token_batch(policy, steps), temperature=config.rollout.temperature).logprob
     noise = np.random.Generator(np.random.PCG64(0))
-    changed = []
-    for step in steps:
-        frames = np.stack([noise.integers(0, 256, frame.shape, np.uint8) for frame in step.frames])
-        changed.append(dataclasses.replace(step, features=tuple(policy.encode_frames(frames))))
-    other = policy(token_batch(policy, changed), temperature=config.rollout.temperature).logprob
+    features = list(batch.features)
+    for r in rows:
+        frames = np.stack([noise.integers(0, 256, frame.shape, np.uint8) for frame in batch.frames(r)])
+        features[r] = tuple(policy.encode_frames(frames))
+    changed = dataclasses.replace(batch, features=features)
+    own, other = (
+        policy(token_batch(policy, some, rows), temperature=config.rollout.temperature).logprob
+        for some in (batch, changed)
+    )
     if float((own - other).abs().max()) < 1e-6:
         raise SelfCheckError(
             expected="log-probs that depend on the images",

@@ -67,12 +67,17 @@ def _train(arguments: argparse.Namespace, rest: list[str]) -> int:
     if arguments.dry_run:
         print(to_yaml(config))
         return 0
+    from vldac.errors import Stopped
+    from vldac.signals import EXIT_STOPPED
     from vldac.train import prepare_run_dir, run
 
     name = Path(arguments.recipe).stem
     folder = Path(arguments.run_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     prepare_run_dir(folder, arguments.resume, arguments.overwrite)
-    run(config, folder, resume=arguments.resume, say=lambda text: print(text, flush=True))
+    try:
+        run(config, folder, resume=arguments.resume)
+    except Stopped:
+        return EXIT_STOPPED
     return 0
 
 

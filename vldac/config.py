@@ -73,6 +73,8 @@ class EnvConfig:
     """Reward added to an unparsable response's step."""
     num_threads: int | None = None
     """Threads of the native stepper; None picks min(num_envs, cores)."""
+    max_fault_frac: float = 0.05
+    """An update in which more than this share of the steps were environment faults ends the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,8 @@ class OptimConfig:
     """Environment steps per optimiser step."""
     microbatch_steps: int = 8
     """Environment steps per forward and backward pass; has no effect on the result beyond rounding."""
+    microbatch_tokens: int = 0
+    """Padded tokens per forward and backward pass; 0 is no limit beside microbatch_steps."""
     lr: float = 5e-5
     lr_final: float = 1e-7
     """Cosine schedule from lr to lr_final over num_updates, constant afterwards."""
@@ -148,7 +152,25 @@ class EvalConfig:
     seed: int = 1_000_000
     """First seed; episode i uses seed + i. Overlap with the training seeds is refused."""
     every: int = 0
-    """Evaluate every so many updates; 0 is only at the end."""
+    """Evaluate every so many updates; 0 is only before the first and after the last. `best` is the best by these."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmConfig:
+    """Signs of collapse; each is a message when it begins, and counts in alarm/count."""
+
+    entropy_min: float = 1e-5
+    """Mean token entropy of the rollout, in nats, below which the policy has collapsed."""
+    invalid_action_max: float = 0.5
+    """Share of responses without a usable action."""
+    repetition_max: float = 0.95
+    """Share of responses equal to the one before in the same episode."""
+    kl_min: float = 0.5
+    """KL (k3) below this is never a spike."""
+    kl_spike: float = 10.0
+    """KL above this many times the median of the ten updates before is a spike."""
+    stop_after: int = 0
+    """End the run after so many updates in a row with an alarm; 0 only warns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +184,7 @@ class TrainConfig:
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    alarms: AlarmConfig = field(default_factory=AlarmConfig)
     seed: int = 0
     device: str = "auto"
     """"auto" takes a GPU if there is one."""
@@ -170,8 +193,10 @@ class TrainConfig:
     checkpoint_every: int = 10
     """Save every so many updates, and always at the end."""
     keep_checkpoints: int = 2
-    """Numbered checkpoints kept besides last and best."""
+    """Numbered checkpoints kept besides the best and the last good one."""
+    trajectories_every: int = 0
+    """Record every so many updates for `vldac view`; 0 records the last one only."""
     waive: tuple[str, ...] = ()
     """Self-checks that this run waives by name; printed at start."""
     log: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
-    """Trackers beside metrics.jsonl."""
+    """Trackers beside metrics.jsonl; none named: TensorBoard if it is installed."""

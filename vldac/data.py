@@ -1,4 +1,7 @@
-"""The data that crosses modules: one environment step, and one update's worth of them."""
+"""The data that crosses modules: one update's environment steps.
+
+Legend: E environments, T steps of each in an update, S = E x T steps, environment-major (step i = e * T + t).
+"""
 
 from __future__ import annotations
 
@@ -7,55 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from vldac import _core
 from vldac.policy import FrameFeatures
 from vldac.prompting import Prompt
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One environment step: what the model saw and said, and what came of it."""
-
-    env: int
-    episode: int
-    index: int
-    """Step number inside its episode, from 0."""
-    prompt: Prompt
-    features: tuple[FrameFeatures, ...]
-    frames: tuple[np.ndarray, ...]
-    """[height, width, 3] uint8 each, oldest first; references, never copies"""
-    prompt_text: str
-    response: torch.Tensor
-    """[tokens] int64"""
-    old_logprob: torch.Tensor
-    """[tokens] float32"""
-    response_text: str
-    action: int
-    parse_status: str
-    is_valid: bool
-    has_end: bool
-    entropy: float
-    value: float
-    reward: float = 0.0
-    terminated: bool = False
-    truncated: bool = False
-    final_value: float = 0.0
-    """Value of the final observation where the episode was truncated."""
-    success: bool | None = None
-    """The environment's own notion, at the end of an episode."""
-    fault: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RolloutBatch:
-    """S environment steps, environment-major: environment e's steps are contiguous and in time order."""
-
-    steps: list[Step]
-    segment_offsets: np.ndarray
-    """[E + 1] int64, first step of each environment"""
-    bootstrap: np.ndarray
-    """[E] float64, value of the observation after each environment's last step"""
-    episodes: list[EpisodeEnd]
-    seconds: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,3 +23,47 @@ class EpisodeEnd:
     episode_return: float
     length: int
     fault: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutBatch:
+    """One update's steps. Numbers, tokens and frames live in native memory; everything here is a view of it."""
+
+    buffer: _core.RolloutBuffer
+    """Columns of shape [S]: reward, value, final_value (float64), terminated, truncated, success, fault, is_valid, has_end
+    (bool), action, num_tokens, episode, index (int64), status (uint8), entropy (float32); tokens and logprob [S, max tokens];
+    frames [E, slots, height, width, 3] uint8."""
+    prompts: list[Prompt]
+    """[S]; steps with the same text share one object's tensors."""
+    features: list[tuple[FrameFeatures, ...]]
+    """[S]; the encoded frames of each step's prompt, oldest first."""
+    bootstrap: np.ndarray
+    """[E] float64, value of the observation after each environment's last step."""
+    episodes: list[EpisodeEnd]
+    seconds: dict[str, float]
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def segment_offsets(self) -> np.ndarray:
+        """[E + 1] int64, first step of each environment."""
+        return np.arange(self.buffer.num_envs + 1, dtype=np.int64) * self.buffer.steps
+
+    def response(self, i: int) -> torch.Tensor:
+        """Sampled tokens of step i, [tokens] int64, a view."""
+        return torch.from_numpy(self.buffer.tokens[i, : self.buffer.num_tokens[i]])
+
+    def decode_logprob(self, i: int) -> torch.Tensor:
+        """Log-probs under which step i's tokens were sampled, [tokens] float32, a view."""
+        return torch.from_numpy(self.buffer.logprob[i, : self.buffer.num_tokens[i]])
+
+    def lengths(self) -> np.ndarray:
+        """[S] int64, tokens of prompt and response."""
+        return np.array([len(p.ids) for p in self.prompts], np.int64) + self.buffer.num_tokens
+
+    def frames(self, i: int) -> list[np.ndarray]:
+        """Frames that step i's prompt shows, [height, width, 3] uint8 each, oldest first, views."""
+        env, t = divmod(i, self.buffer.steps)
+        end = self.buffer.num_images + t
+        return list(self.buffer.frames[env, end - int(self.buffer.shown[i]) : end])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class FourPartError(ValueError):
@@ -46,7 +47,20 @@ class SelfCheckError(FourPartError):
 
 
 class NonFiniteError(FourPartError):
-    """A non-finite loss, gradient, reward or log-prob; the offending batch has been dumped."""
+    """A non-finite loss, gradient, reward or log-prob.
+
+    `batch` holds the tensors of the offending optimiser batch by name, where there is one; a run dumps them into its folder.
+    """
+
+    batch: dict[str, Any] | None = None
+
+
+class CollapseError(FourPartError):
+    """The policy has collapsed by the alarms' measure for as many updates as the configuration tolerates."""
+
+
+class Stopped(Exception):
+    """A run was asked to stop (SIGINT, SIGTERM, `Rollout.should_stop`) and did so at a point from which it can go on."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

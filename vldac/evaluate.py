@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vldac.actions import parse_actions, resolve
+from vldac import seeding
 from vldac.config import TrainConfig
-from vldac.errors import ConfigError
+from vldac.errors import ConfigError, Stopped
 from vldac.metrics import wilson_interval
+from vldac.player import Player
 from vldac.policy import Policy
-from vldac.rollout import Rollout
+from vldac.rollout import final_info
 
 _ROWS = 64
 """Episodes played side by side."""
@@ -31,8 +34,10 @@ class EvalResult:
     success_ci: tuple[float, float]
     """95 % Wilson interval"""
     return_mean: float
+    return_std: float
     episode_length: float
     invalid_action_frac: float
+    fault_frac: float
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -51,47 +56,56 @@ def refuse_overlap(train_seeds: tuple[int, int], seed: int, episodes: int) -> No
         )
 
 
-def play_episodes(policy: Policy, config: TrainConfig, *, episodes: int, seed: int) -> EvalResult:
-    """Play `episodes` held-out episodes, sampled at the training temperature, and return their statistics."""
+def play_episodes(
+    policy: Policy, config: TrainConfig, *, episodes: int, seed: int, should_stop: Callable[[], bool] = lambda: False
+) -> EvalResult:
+    """Play `episodes` held-out episodes, sampled at the training temperature, and return their statistics.
+
+    Raises Stopped between two steps when `should_stop` says so.
+    """
     from vldac.trainer import build_env
 
-    outcomes: list[tuple[bool, float, int]] = []
+    outcomes: list[dict[str, Any]] = []
     invalid = total = 0
     for start in range(0, episodes, _ROWS):
         count = min(_ROWS, episodes - start)
         env = build_env(config, count)
-        player = Rollout(policy, env, config)
+        player = Player(policy, env, config)
         obs, _ = env.reset(seed=seed + start)
-        player.state.images = obs["image"].copy()
-        done = np.zeros(count, bool)
-        while not done.all():
-            rows = np.flatnonzero(~done)
-            said = player.respond(rows, purpose="eval", base=seed + start)
-            replies = policy.model_info.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
-            parsed, _ = parse_actions(replies, env.action_names)
-            parsed = np.where(said.has_end, parsed, -1)
-            step = player.state.steps_taken
-            chosen = resolve(parsed, config.env.fallback, len(env.action_names), seed, rows + start, step)
+        rows, step = np.arange(count), 0
+        player.observe(obs["image"], np.zeros(count, bool), rows)
+        while len(rows):
+            if should_stop():
+                raise Stopped("during a held-out evaluation")
+            seeds = seeding.response_seeds(seed, rows + start, step, purpose="eval")
+            answers = player.answer(rows, seeds, step, seed=seed, shift=start)
             actions = np.zeros(count, np.int64)
-            actions[rows] = chosen
-            invalid, total = invalid + int((parsed < 0).sum()), total + len(rows)
+            actions[rows] = answers.action
+            invalid, total, step = invalid + int((~answers.is_valid).sum()), total + len(rows), step + 1
             obs, _, terminated, truncated, info = env.step(actions)
-            for e in rows[(terminated | truncated)[rows]]:
-                final = info["final_info"]
-                outcomes.append((bool(final["success"][e]), float(final["return"][e]), int(final["length"][e])))
-                done[e] = True
-            player.advance(obs["image"], terminated | truncated)
+            ended = terminated | truncated
+            final = final_info(info, ended)
+            outcomes += [final[e] for e in rows[ended[rows]]]
+            rows = rows[~ended[rows]]
+            player.observe(obs["image"][rows], np.zeros(len(rows), bool), rows)
         env.close()
-    successes = sum(success for success, _, _ in outcomes)
+    return summarise(outcomes, env_id=config.env.id, seed=seed, invalid_action_frac=invalid / max(1, total))
+
+
+def summarise(outcomes: list[dict[str, Any]], *, env_id: str, seed: int, invalid_action_frac: float) -> EvalResult:
+    """Return the statistics of ended episodes, given their final_info; every one counts, faulty ones as failures."""
+    successes = sum(bool(o["success"]) for o in outcomes)
     return EvalResult(
-        env_id=config.env.id,
+        env_id=env_id,
         seed=seed,
         episodes=len(outcomes),
         success_rate=successes / len(outcomes),
         success_ci=wilson_interval(successes, len(outcomes)),
-        return_mean=float(np.mean([r for _, r, _ in outcomes])),
-        episode_length=float(np.mean([n for *_, n in outcomes])),
-        invalid_action_frac=invalid / max(1, total),
+        return_mean=float(np.mean([o["return"] for o in outcomes])),
+        return_std=float(np.std([o["return"] for o in outcomes])),
+        episode_length=float(np.mean([o["length"] for o in outcomes])),
+        invalid_action_frac=invalid_action_frac,
+        fault_frac=float(np.mean([bool(o.get("fault")) for o in outcomes])),
     )
 
 
@@ -113,7 +127,13 @@ def evaluate(
     config = parse_config(json.dumps(state["json"]["config"]), where=str(path), overrides=overrides)
     if not allow_seed_overlap:
         refuse_overlap(tuple(state["json"]["train_seeds"]), seed, episodes)
-    model = load_model(state["json"]["model"], dtype=getattr(torch, config.model.dtype))
+    model = load_model(base_model(path, state["json"]["model"]), dtype=getattr(torch, config.model.dtype))
     policy = Policy(model, config.model, device=pick_device(config.device), seed=config.seed)
     load_weights(policy, state["tensors"], path)
     return play_episodes(policy, config, episodes=episodes, seed=seed)
+
+
+def base_model(checkpoint: Path, name: str) -> str:
+    """Return the base model's id or folder; a warm start is looked for in the checkpoint's own run folder first (runs can move)."""
+    beside = checkpoint.resolve().parent.parent / os.path.basename(name)
+    return str(beside) if (beside / "config.json").exists() else name

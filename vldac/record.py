@@ -2,49 +2,65 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
+from vldac.actions import ParseStatus
 from vldac.advantage import Advantages
+from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
 from vldac.policy import Policy
 from vldac.trajectories import StepRecord, write_trajectories
-from vldac.update import score
+from vldac.update import microbatches, score
 
 
 def record_update(
-    run_dir: Path, update: int, policy: Policy, batch: RolloutBatch, advantages: Advantages, *, temperature: float
-) -> Path:
+    run_dir: Path, update: int, policy: Policy, batch: RolloutBatch, advantages: Advantages, config: TrainConfig,
+    action_names: list[str],
+) -> Path:  # fmt: skip
     """Write one update's steps with the log-probs of the policy as it is after the update."""
-    steps, tokenizer = batch.steps, policy.model_info.tokenizer
-    logprobs = score(policy, steps, temperature=temperature, size=32)
+    buffer, tokenizer = batch.buffer, policy.model_info.tokenizer
+    plan = microbatches(batch.lengths(), np.arange(len(batch)), config.optim)
+    logprobs = score(policy, batch, plan, temperature=config.rollout.temperature)
+    placeholder = re.escape(tokenizer.decode([policy.encoder.image_token_id]))
     images: dict[str, np.ndarray] = {}
     records = []
-    for i, step in enumerate(steps):
-        keys = [f"{i}/{k}" for k in range(len(step.frames))]
-        images.update(zip(keys, step.frames, strict=True))
+    for i in range(len(batch)):
+        frames = batch.frames(i)
+        keys = [f"{i}/{k}" for k in range(len(frames))]
+        images.update(zip(keys, frames, strict=True))
+        ids = batch.response(i).tolist()
+        ended = bool(buffer.terminated[i] or buffer.truncated[i])
         records.append(
             StepRecord(
                 update=update,
-                env=step.env,
-                episode=step.episode,
-                step=step.index,
+                env=i // buffer.steps,
+                episode=int(buffer.episode[i]),
+                step=int(buffer.index[i]),
                 frames=keys,
-                prompt=step.prompt_text,
-                response=step.response_text,
-                tokens=[tokenizer.decode([token]) for token in step.response.tolist()],
+                prompt=re.sub(f"(?:{placeholder})+", "<image>", tokenizer.decode(batch.prompts[i].ids)),
+                response=tokenizer.decode(ids, skip_special_tokens=True),
+                tokens=[tokenizer.decode([token]) for token in ids],
                 token_logprob=logprobs[i].tolist(),
-                token_old_logprob=step.old_logprob.tolist(),
+                token_old_logprob=batch.decode_logprob(i).tolist(),
                 advantage=float(advantages.advantage[i]),
-                action=str(step.action),
-                parse_status="ok" if step.is_valid else step.parse_status.lower(),
-                reward=step.reward,
-                value=step.value,
+                action=action_names[int(buffer.action[i])],
+                parse_status=parse_status(batch, i),
+                reward=float(buffer.reward[i]),
+                value=float(buffer.value[i]),
                 ret=float(advantages.returns[i]),
-                terminated=step.terminated,
-                truncated=step.truncated,
-                success=step.success,
+                terminated=bool(buffer.terminated[i]),
+                truncated=bool(buffer.truncated[i]),
+                success=bool(buffer.success[i]) if ended else None,
             )
         )
     return write_trajectories(run_dir, update, records, images)
+
+
+def parse_status(batch: RolloutBatch, i: int) -> str:
+    """Return how step i's response was read: "ok", "tolerant", or why it held no usable action."""
+    if not batch.buffer.has_end[i]:
+        return "length_limit"
+    return ParseStatus(int(batch.buffer.status[i])).name.lower()

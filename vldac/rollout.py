@@ -1,8 +1,8 @@
 """Collecting one update's steps: exactly T from every environment, all environments generated in one batch.
 
-The hops are those of the design: env recv -> prompts -> act -> parse -> env send -> buffer. The state that outlives an
-update (current observation, image window, counters) is `RolloutState`; it is all that a resumed run needs besides the
-environments' own bytes.
+The hops are those of the design: env recv -> prompts -> act -> parse -> env send -> rollout buffer. What outlives an update is the
+native buffer (its frames, its counters) and the environments' own bytes; a rollout that was cut between two environment steps goes
+on from them as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -10,238 +10,182 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
-from vldac import seeding
-from vldac.actions import ParseStatus, parse_actions, resolve
+from vldac import _core, seeding
 from vldac.config import TrainConfig
-from vldac.data import EpisodeEnd, RolloutBatch, Step
-from vldac.errors import EnvError, NonFiniteError
-from vldac.policy import FrameFeatures, Policy, Responses
+from vldac.data import EpisodeEnd, RolloutBatch
+from vldac.errors import EnvError, NonFiniteError, Stopped
+from vldac.player import Answers, Player, Window
+from vldac.policy import Policy
 from vldac.prompting import Prompt
 
 
-@dataclass(slots=True)
-class RolloutState:
-    """Where the environments stand between two updates."""
-
-    images: np.ndarray
-    """[E, height, width, 3] uint8, current observation"""
-    windows: list[list[np.ndarray]]
-    """Per environment the earlier frames of the running episode that a prompt may still show, oldest first."""
-    episode: np.ndarray
-    """[E] int64"""
-    index: np.ndarray
-    """[E] int64, step number inside the episode"""
-    steps_taken: int
-    """Steps taken by every environment since the start of the run."""
-
-
 class Rollout:
-    """Plays a policy in a vector environment."""
+    """Plays a policy in a vector environment and fills one buffer per update."""
 
     def __init__(self, policy: Policy, env: Any, config: TrainConfig) -> None:
         self.policy, self.env, self.config = policy, env, config
         self.num_envs: int = env.num_envs
+        self.steps_per_env = config.rollout.steps_per_update // self.num_envs
         self.should_stop: Callable[[], bool] = lambda: False
+        self.player = Player(policy, env, config)
+        self.env_ids = np.arange(self.num_envs)
         obs, _ = env.reset(seed=config.seed)
-        self.state = RolloutState(
-            images=obs["image"].copy(),
-            windows=[[] for _ in range(self.num_envs)],
-            episode=np.zeros(self.num_envs, np.int64),
-            index=np.zeros(self.num_envs, np.int64),
-            steps_taken=0,
+        height, width = obs["image"].shape[1:3]
+        self.buffer = _core.RolloutBuffer(
+            self.num_envs, self.steps_per_env, height, width, config.env.num_images, config.rollout.max_new_tokens
         )
+        self.buffer.begin(self.env_ids, obs["image"])
+        self.rounds_done = 0
+        """Full buffers before this one."""
+        self.prompts: list[Prompt] = []
+        """[steps written], time-major: the prompts of the running buffer"""
+        self.episodes: list[EpisodeEnd] = []
+
+    @property
+    def steps_done(self) -> int:
+        """Steps that every environment has taken since the start of the run."""
+        return self.rounds_done * self.steps_per_env + int(self.buffer.filled[0])
 
     def collect(self) -> RolloutBatch:
-        """Take T = steps_per_update / num_envs steps in every environment."""
-        steps_per_env = self.config.rollout.steps_per_update // self.num_envs
-        columns: list[list[Step]] = []
-        episodes: list[EpisodeEnd] = []
+        """Take T steps in every environment. Raises Stopped between two steps when `should_stop` says so."""
+        if self.buffer.is_full:
+            self.buffer, self.prompts, self.episodes = self.buffer.next(), [], []
+            self.rounds_done += 1
         seconds: dict[str, float] = defaultdict(float)
-        for _ in range(steps_per_env):
-            columns.append(self._step(episodes, seconds))
-        prompts, features, _, _ = self._look(seconds)
-        bootstrap = self.policy.values(prompts, features).double().cpu().numpy()
-        steps = [column[e] for e in range(self.num_envs) for column in columns]
-        offsets = np.arange(self.num_envs + 1, dtype=np.int64) * steps_per_env
+        with _timed(seconds, "encode"):
+            windows = self._rebuild_windows()
+        while not self.buffer.is_full:
+            if self.should_stop():
+                raise Stopped(
+                    f"between two environment steps, {int(self.buffer.filled[0])} of {self.steps_per_env} taken"
+                )
+            windows.append(self._step(seconds))
+        with _timed(seconds, "generate"):
+            bootstrap = self._values(self.env.prompts(), [self.player.window.of(e) for e in self.env_ids])
         return RolloutBatch(
-            steps=steps, segment_offsets=offsets, bootstrap=bootstrap, episodes=episodes, seconds=dict(seconds)
+            buffer=self.buffer,
+            prompts=_env_major(self.prompts, self.num_envs),
+            features=[column[e] for e in self.env_ids for column in windows],
+            bootstrap=bootstrap,
+            episodes=list(self.episodes),
+            seconds=dict(seconds),
         )
 
-    # -- one step in every environment ------------------------------------------------------------------------------
+    def _rebuild_windows(self) -> list[list[Window]]:
+        """Encode the frames that the buffer holds, in the batches in which playing encodes them; return the written steps' windows.
 
-    def _step(self, episodes: list[EpisodeEnd], seconds: dict[str, float]) -> list[Step]:
-        config, state = self.config, self.state
-        prompts, features, frames, texts = self._look(seconds)
-        start = time.perf_counter()
-        env_ids = np.arange(self.num_envs)
-        said = self.policy.act(
-            prompts,
-            features,
-            seeds=seeding.response_seeds(config.seed, env_ids, state.steps_taken),
-            max_new_tokens=config.rollout.max_new_tokens,
-            temperature=config.rollout.temperature,
-            top_k=config.rollout.top_k,
-        )
-        seconds["generate"] += time.perf_counter() - start
-        start = time.perf_counter()
-        replies = self.policy.model_info.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
-        parsed, statuses = parse_actions(replies, self.env.action_names)
-        parsed = np.where(said.has_end, parsed, -1)
-        actions = resolve(
-            parsed, config.env.fallback, len(self.env.action_names), config.seed, env_ids, state.steps_taken
-        )
-        obs, reward, terminated, truncated, info = self.env.step(actions)
-        seconds["env"] += time.perf_counter() - start
-        is_valid = parsed >= 0
-        reward = reward + np.where(is_valid, 0.0, config.env.penalty if config.env.fallback == "penalty" else 0.0)
-        if not np.isfinite(reward).all():
+        Features never outlive an update: an uninterrupted run re-encodes here what a resumed one has to.
+        """
+        buffer, window, images = self.buffer, self.player.window, self.buffer.num_images
+        first = buffer.shown.reshape(self.num_envs, -1)[:, 0] if buffer.filled[0] else buffer.next_shown
+        window.forget(self.env_ids)
+        for slot in range(images):
+            rows = np.flatnonzero(first >= images - slot)
+            if len(rows):
+                window.see(buffer.frames[rows, slot], rows)
+        ended = (buffer.terminated | buffer.truncated).reshape(self.num_envs, -1)
+        windows = []
+        for t in range(int(buffer.filled[0])):
+            windows.append([window.of(e) for e in self.env_ids])
+            self.player.observe(buffer.frames[:, images + t], ended[:, t], self.env_ids)
+        return windows
+
+    def _step(self, seconds: dict[str, float]) -> list[Window]:
+        """Take one step in every environment and return the windows that the prompts showed."""
+        config, counter = self.config, self.steps_done
+        with _timed(seconds, "generate"):
+            seeds = seeding.response_seeds(config.seed, self.env_ids, counter)
+            answers = self.player.answer(self.env_ids, seeds, counter, seed=config.seed)
+        with _timed(seconds, "env"):
+            obs, reward, terminated, truncated, info = self.env.step(answers.action)
+        if config.env.fallback == "penalty":
+            reward = reward + np.where(answers.is_valid, 0.0, config.env.penalty)
+        self._check_rewards(reward)
+        ended = terminated | truncated
+        final = final_info(info, ended)
+        with _timed(seconds, "generate"):
+            final_value = self._final_values(truncated, info, final)
+        self._respond(answers)
+        self.buffer.observe(
+            self.env_ids, reward, terminated, truncated, final_value, np.array([f.get("success", False) for f in final], bool),
+            np.array([bool(f.get("fault")) for f in final]), obs["image"],
+        )  # fmt: skip
+        self.prompts += answers.prompts
+        self.episodes += [
+            EpisodeEnd(
+                success=bool(f["success"]), episode_return=float(f["return"]), length=int(f["length"]),
+                fault=f.get("fault") or None,
+            )
+            for f in final if f
+        ]  # fmt: skip
+        with _timed(seconds, "encode"):
+            self.player.observe(obs["image"], ended, self.env_ids)
+        return answers.windows
+
+    def _respond(self, answers: Answers) -> None:
+        said = answers.said
+        offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in said.ids])])
+        self.buffer.respond(
+            self.env_ids, torch.cat(said.ids).numpy(), torch.cat(said.logprob).numpy(), offsets, answers.action,
+            answers.status, answers.is_valid, said.has_end, said.entropy.numpy(), said.value.double().numpy(),
+        )  # fmt: skip
+
+    def _values(self, messages: list[Any], windows: list[Window]) -> np.ndarray:
+        return self.policy.values(self.player.prompts(messages, windows), windows).double().cpu().numpy()
+
+    def _final_values(self, truncated: np.ndarray, info: dict[str, Any], final: list[dict[str, Any]]) -> np.ndarray:
+        """[E] float64: values of the final observations of truncated episodes (autoreset has already replaced them), else 0."""
+        values, rows = np.zeros(self.num_envs), np.flatnonzero(truncated)
+        if self.config.algorithm.timeout == "bootstrap" and len(rows):
+            images = np.stack([info["final_obs"][e]["image"] for e in rows])
+            windows = self.player.window.ending_with(images, rows)
+            values[rows] = self._values([final[e]["prompt"] for e in rows], windows)
+        return values
+
+    def _check_rewards(self, reward: np.ndarray) -> None:
+        bad = np.flatnonzero(~np.isfinite(reward))
+        if len(bad):
             raise NonFiniteError(
                 expected="finite rewards",
-                got=f"{reward[~np.isfinite(reward)][0]} from environment {int(np.flatnonzero(~np.isfinite(reward))[0])}",
-                where=f"{config.env.id}, step {state.steps_taken}",
+                got=f"{reward[bad[0]]} from environment {bad[0]}",
+                where=f"{self.config.env.id}, step {self.steps_done}",
                 do="fix the environment; its reward never reached the loss",
             )
-        final_values = self._final_values(truncated, info, seconds)
-        steps = []
-        for e in range(self.num_envs):
-            ended = bool(terminated[e] or truncated[e])
-            final = _final_info(info, e) if ended else {}
-            fault = final.get("fault") or None
-            steps.append(
-                Step(
-                    env=e,
-                    episode=int(state.episode[e]),
-                    index=int(state.index[e]),
-                    prompt=prompts[e],
-                    features=tuple(features[e]),
-                    frames=tuple(frames[e]),
-                    prompt_text=texts[e],
-                    response=said.ids[e],
-                    old_logprob=said.logprob[e],
-                    response_text=replies[e],
-                    action=int(actions[e]),
-                    parse_status=ParseStatus(int(statuses[e])).name if said.has_end[e] else "LENGTH_LIMIT",
-                    is_valid=bool(is_valid[e]),
-                    has_end=bool(said.has_end[e]),
-                    entropy=float(said.entropy[e]),
-                    value=float(said.value[e]),
-                    reward=float(reward[e]),
-                    terminated=bool(terminated[e]),
-                    truncated=bool(truncated[e]),
-                    final_value=final_values.get(e, 0.0),
-                    success=bool(final["success"]) if ended else None,
-                    fault=fault,
-                )
-            )
-            if ended:
-                episodes.append(
-                    EpisodeEnd(
-                        success=bool(final["success"]),
-                        episode_return=float(final["return"]),
-                        length=int(final["length"]),
-                        fault=fault,
-                    )
-                )
-        self.advance(obs["image"], terminated | truncated)
-        return steps
-
-    def _look(
-        self, seconds: dict[str, float]
-    ) -> tuple[list[Prompt], list[list[FrameFeatures]], list[list[np.ndarray]], list[str]]:
-        """Return prompts, frame features, frames and prompt texts of the current observations."""
-        start = time.perf_counter()
-        state = self.state
-        messages = self.env.prompts()
-        frames = [[*state.windows[e], state.images[e]] for e in range(self.num_envs)]
-        result = self._encode(messages, frames)
-        seconds["encode"] += time.perf_counter() - start
-        return result
-
-    def _encode(
-        self, messages: list[Any], frames: list[list[np.ndarray]]
-    ) -> tuple[list[Prompt], list[list[FrameFeatures]], list[list[np.ndarray]], list[str]]:
-        flat = np.stack([frame for row in frames for frame in row])
-        encoded = iter(self.policy.encode_frames(flat))
-        features = [[next(encoded) for _ in row] for row in frames]
-        prompts, texts, frame_id = [], [], 0
-        for message, row in zip(messages, features, strict=True):
-            shown = with_images(message, len(row))
-            ids = range(frame_id, frame_id + len(row))
-            prompts.append(self.policy.encoder.encode(shown, list(ids), row[0].grid))
-            texts.append(self.policy.encoder.text(shown))
-            frame_id += len(row)
-        return prompts, features, frames, texts
-
-    def _final_values(self, truncated: np.ndarray, info: dict[str, Any], seconds: dict[str, float]) -> dict[int, float]:
-        """Values of the final observations of truncated episodes (autoreset has already replaced them)."""
-        rows = np.flatnonzero(truncated)
-        if self.config.algorithm.timeout != "bootstrap" or not len(rows):
-            return {}
-        messages = [_final_info(info, int(e))["prompt"] for e in rows]
-        keep = self.config.env.num_images - 1
-        frames = []
-        for e in rows:
-            earlier = [*self.state.windows[e], self.state.images[e]][-keep:] if keep else []
-            frames.append([*earlier, info["final_obs"][e]["image"]])
-        prompts, features, _, _ = self._encode(messages, frames)
-        values = self.policy.values(prompts, features).tolist()
-        return {int(e): value for e, value in zip(rows, values, strict=True)}
-
-    def advance(self, images: np.ndarray, ended: np.ndarray) -> None:
-        """Move on to the next observations, [E, height, width, 3] uint8; `ended` [E] bool says which episodes are over."""
-        state, keep = self.state, self.config.env.num_images - 1
-        for e in range(self.num_envs):
-            window = [] if ended[e] or not keep else [*state.windows[e], state.images[e]]
-            state.windows[e] = window[-keep:] if keep else []
-        state.episode += ended
-        state.index = np.where(ended, 0, state.index + 1)
-        state.images = images.copy()
-        state.steps_taken += 1
-
-    def respond(self, rows: np.ndarray, *, purpose: str, base: int) -> Responses:
-        """Responses of the environments `rows` alone, with sampling streams of their own (evaluation)."""
-        messages = self.env.prompts()
-        frames = [[*self.state.windows[e], self.state.images[e]] for e in rows]
-        prompts, features, _, _ = self._encode([messages[e] for e in rows], frames)
-        return self.policy.act(
-            prompts,
-            features,
-            seeds=seeding.response_seeds(base, rows, self.state.steps_taken, purpose=purpose),
-            max_new_tokens=self.config.rollout.max_new_tokens,
-            temperature=self.config.rollout.temperature,
-            top_k=self.config.rollout.top_k,
-        )
 
 
-def with_images(messages: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Return the messages with their one image item repeated `count` times (the window, oldest first)."""
-    if count == 1:
-        return messages
-    result = []
-    for message in messages:
-        content = message["content"]
-        images = [part for part in content if part["type"] == "image"]
-        if not images:
-            result.append(message)
-            continue
-        rest = [part for part in content if part["type"] != "image"]
-        result.append({**message, "content": [{"type": "image"}] * count + rest})
-    return result
+def _env_major(time_major: list[Any], num_envs: int) -> list[Any]:
+    return [time_major[i] for e in range(num_envs) for i in range(e, len(time_major), num_envs)]
 
 
-def _final_info(info: dict[str, Any], e: int) -> dict[str, Any]:
-    """One environment's entry of Gymnasium's batched final_info."""
+class _timed:
+    """Adds the block's wall time to `seconds[phase]`."""
+
+    def __init__(self, seconds: dict[str, float], phase: str) -> None:
+        self._seconds, self._phase = seconds, phase
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._phase] += time.perf_counter() - self._start
+
+
+def final_info(info: dict[str, Any], ended: np.ndarray) -> list[dict[str, Any]]:
+    """Split Gymnasium's batched final_info: one dictionary per environment, empty where no episode ended."""
     final = info.get("final_info")
-    if final is None:
+    if final is None and ended.any():
         raise EnvError(
             expected="final_info for an episode that ended (same-step autoreset)",
             got="none",
-            where=f"environment {e}",
+            where=f"environment {int(np.flatnonzero(ended)[0])}",
             do="wrap the environment with autoreset_mode=SAME_STEP",
         )
-    return {key: values[e] for key, values in final.items() if not key.startswith("_")}
+    return [
+        {key: values[e] for key, values in final.items() if not key.startswith("_")} if final and ended[e] else {}
+        for e in range(len(ended))
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,12 +18,16 @@ from vldac.audit import start_audit
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
 from vldac.envs import make
+from vldac.errors import EnvError
 from vldac.metrics import wilson_interval
 from vldac.model import VisionLanguageModel
 from vldac.optim import adam, cosine
 from vldac.policy import Policy
 from vldac.rollout import Rollout
-from vldac.update import OldLogprobs, Updater, score
+from vldac.update import OldLogprobs, Updater, epoch_plan, score
+
+if TYPE_CHECKING:
+    from vldac.evaluate import EvalResult
 
 
 def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
@@ -49,18 +53,23 @@ def pick_device(name: str) -> torch.device:
 class Trainer:
     """Trains one model in one vector environment. Everything it needs to go on is in `state_dict()`."""
 
-    def __init__(self, config: TrainConfig, model: VisionLanguageModel, env: Any | None = None) -> None:
+    def __init__(self, config: TrainConfig, model: VisionLanguageModel | None = None, env: Any | None = None) -> None:
+        """model: what `load_model` returned; None loads `config.model.name`. env: a vector environment; None makes `config.env`."""
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
+        if model is None:
+            from vldac.start import start_model
+
+            model = start_model(config)
         self.config = config
         self.device = pick_device(config.device)
         self.policy = Policy(model, config.model, device=self.device, seed=config.seed)
         self.env = env if env is not None else build_env(config)
         self.rollout = Rollout(self.policy, self.env, config)
-        optim = config.optim
+        rates = {"policy": config.optim.lr, "value": config.optim.value_lr}
         self.optimizers = {
-            "policy": adam([p for _, p in self.policy.lora_parameters()], optim.lr, optim),
-            "value": adam(self.policy.value_head.parameters(), optim.value_lr, optim),
+            group: adam([p for _, p in self.group_parameters(group)], rate, config.optim)
+            for group, rate in rates.items()
         }
         self.updater = Updater(self.policy, config, self.optimizers)
         self.updates_done = 0
@@ -69,6 +78,12 @@ class Trainer:
         self.env_steps = 0
         self.last_advantages: Advantages | None = None
         """Of the newest update, for the trajectory page."""
+        self.last_evaluation: EvalResult | None = None
+        """The newest held-out evaluation of these weights, for the model card."""
+
+    def group_parameters(self, group: str) -> list[tuple[str, torch.nn.Parameter]]:
+        """Parameters of an optimiser, "policy" or "value", by name, in a fixed order."""
+        return self.policy.lora_parameters() if group == "policy" else list(self.policy.value_head.named_parameters())
 
     # -- the two verbs ----------------------------------------------------------------------------------------------
 
@@ -78,48 +93,64 @@ class Trainer:
 
     def update(self, batch: RolloutBatch) -> dict[str, float]:
         """Run one PPO update on a batch; return its metrics."""
-        config, steps, update = self.config, batch.steps, self.updates_done
+        config, update = self.config, self.updates_done
+        self._check_faults(batch)
         if update == 0:
-            start_audit(self.policy, steps, config)
+            start_audit(self.policy, batch, config)
         is_frozen = self._is_value_warmup(update)
         self._set_learning_rates(update)
         seconds: dict[str, float] = {}
         tick = time.perf_counter()
-        logprobs = self._old_logprobs(batch, needs_reference=not is_frozen and config.algorithm.kl_coef > 0)
+        needs_reference = not is_frozen and config.algorithm.kl_coef > 0
+        logprobs, mismatch = self._old_logprobs(batch, needs_reference=needs_reference)
         seconds["time/reference_s"] = time.perf_counter() - tick
         tick = time.perf_counter()
         advantages = step_advantages(batch, config.algorithm, seed=config.seed, update=update)
         self.last_advantages = advantages
         seconds["time/advantage_s"] = time.perf_counter() - tick
         tick = time.perf_counter()
-        metrics = self.updater.run(steps, advantages, logprobs, update=update, is_frozen=is_frozen)
+        metrics = self.updater.run(batch, advantages, logprobs, update=update, is_frozen=is_frozen)
         seconds["time/update_s"] = time.perf_counter() - tick
         self.is_warm = self.is_warm or self._explains(advantages.explained_variance, update)
         self.updates_done += 1
-        self.env_steps += len(steps)
+        self.env_steps += len(batch)
         metrics["value/explained_variance"] = advantages.explained_variance
         metrics["policy/is_frozen"] = float(is_frozen)
         metrics["optim/lr"] = self.optimizers["policy"].param_groups[0]["lr"]
         metrics["optim/value_lr"] = self.optimizers["value"].param_groups[0]["lr"]
-        return metrics | seconds | self._rollout_metrics(batch)
+        metrics["rollout/env_steps"] = float(self.env_steps)
+        return metrics | mismatch | seconds | rollout_metrics(batch)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _old_logprobs(self, batch: RolloutBatch, *, needs_reference: bool) -> OldLogprobs:
-        config, steps = self.config, batch.steps
-        temperature, size = config.rollout.temperature, config.optim.microbatch_steps
+    def _old_logprobs(self, batch: RolloutBatch, *, needs_reference: bool) -> tuple[OldLogprobs, dict[str, float]]:
+        """Old and reference log-probs, and how far decoding is from the update's own path where both are known."""
+        config, temperature = self.config, self.config.rollout.temperature
+        minibatches = epoch_plan(config, batch.lengths(), update=self.updates_done, epoch=0)
+        plan = [rows for minibatch in minibatches for rows in minibatch]
+        decoded = [batch.decode_logprob(i) for i in range(len(batch))]
         source = config.rollout.old_logprob
         if source == "auto":
             source = "decode" if config.model.dtype == "float32" else "trainer"
+        old, mismatch = decoded, {}
         if source == "trainer":
-            old = score(self.policy, steps, temperature=temperature, size=size)
-        else:
-            old = [s.old_logprob for s in steps]
+            old = score(self.policy, batch, plan, temperature=temperature)
+            mismatch = decode_mismatch(torch.cat(old), torch.cat(decoded), config.algorithm.clip)
         reference = None
         if needs_reference:
             with self.policy.reference():
-                reference = score(self.policy, steps, temperature=temperature, size=size)
-        return OldLogprobs(old=old, reference=reference)
+                reference = score(self.policy, batch, plan, temperature=temperature)
+        return OldLogprobs(old=old, reference=reference), mismatch
+
+    def _check_faults(self, batch: RolloutBatch) -> None:
+        share, limit = float(batch.buffer.fault.mean()), self.config.env.max_fault_frac
+        if share > limit:
+            raise EnvError(
+                expected=f"at most {limit:.1%} of an update's steps to be environment faults",
+                got=f"{share:.1%}, e.g. {next((e.fault for e in batch.episodes if e.fault), 'no message')!r}",
+                where=f"{self.config.env.id}, update {self.updates_done + 1}",
+                do="fix the environment, or raise env.max_fault_frac if such a share is expected",
+            )
 
     def _is_value_warmup(self, update: int) -> bool:
         """Value warm-up: at least warmup_updates, then until the value explains the returns, at most warmup_cap."""
@@ -141,31 +172,6 @@ class Trainer:
             for group in self.optimizers[name].param_groups:
                 group["lr"] = cosine(start, final, update, optim.num_updates)
 
-    def _rollout_metrics(self, batch: RolloutBatch) -> dict[str, float]:
-        steps, episodes = batch.steps, [e for e in batch.episodes if not e.fault]
-        metrics = {
-            "rollout/env_steps": float(self.env_steps),
-            "rollout/episodes": float(len(episodes)),
-            "rollout/reward_mean": float(np.mean([s.reward for s in steps])),
-            "rollout/response_tokens_mean": float(np.mean([len(s.response) for s in steps])),
-            "rollout/invalid_action_frac": float(np.mean([not s.is_valid for s in steps])),
-            "rollout/length_limit_frac": float(np.mean([not s.has_end for s in steps])),
-            "rollout/entropy_mean": float(np.mean([s.entropy for s in steps])),
-            "rollout/fault_frac": float(np.mean([s.fault is not None for s in steps])),
-        }
-        metrics |= {f"time/{phase}_s": value for phase, value in batch.seconds.items()}
-        if episodes:
-            successes = sum(e.success for e in episodes)
-            low, high = wilson_interval(successes, len(episodes))
-            metrics |= {
-                "rollout/return_mean": float(np.mean([e.episode_return for e in episodes])),
-                "rollout/success_rate": successes / len(episodes),
-                "rollout/success_ci_low": low,
-                "rollout/success_ci_high": high,
-                "rollout/episode_length_mean": float(np.mean([e.length for e in episodes])),
-            }
-        return metrics
-
     # -- state ------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
@@ -183,3 +189,50 @@ class Trainer:
     def close(self) -> None:
         """Stop the environment's threads."""
         self.env.close()
+
+
+def decode_mismatch(trainer: torch.Tensor, decode: torch.Tensor, clip: float) -> dict[str, float]:
+    """How far the log-probs of decoding, [N], are from those of the update's path, and what share lies outside the clip."""
+    gap = (trainer - decode).abs()
+    return {
+        "policy/decode_mismatch_mean": float(gap.mean()),
+        "policy/decode_mismatch_p99": float(gap.quantile(0.99)) if len(gap) < 2**24 else float(gap.max()),
+        "policy/decode_mismatch_clip_frac": float((gap.expm1() > clip).float().mean()),
+    }
+
+
+def rollout_metrics(batch: RolloutBatch) -> dict[str, float]:
+    """Statistics of the collected steps and of the episodes that ended among them (faulty ones left out)."""
+    buffer, episodes = batch.buffer, [e for e in batch.episodes if not e.fault]
+    metrics = {
+        "rollout/episodes": float(len(episodes)),
+        "rollout/reward_mean": float(buffer.reward.mean()),
+        "rollout/response_tokens_mean": float(buffer.num_tokens.mean()),
+        "rollout/invalid_action_frac": 1.0 - float(buffer.is_valid.mean()),
+        "rollout/length_limit_frac": 1.0 - float(buffer.has_end.mean()),
+        "rollout/entropy_mean": float(buffer.entropy.mean()),
+        "rollout/fault_frac": float(buffer.fault.mean()),
+        "rollout/repetition_frac": _repetition(batch),
+    }
+    metrics |= {f"time/{phase}_s": value for phase, value in batch.seconds.items()}
+    if episodes:
+        successes = sum(e.success for e in episodes)
+        low, high = wilson_interval(successes, len(episodes))
+        metrics |= {
+            "rollout/return_mean": float(np.mean([e.episode_return for e in episodes])),
+            "rollout/success_rate": successes / len(episodes),
+            "rollout/success_ci_low": low,
+            "rollout/success_ci_high": high,
+            "rollout/episode_length_mean": float(np.mean([e.length for e in episodes])),
+        }
+    return metrics
+
+
+def _repetition(batch: RolloutBatch) -> float:
+    """Share of the steps that follow another in their episode whose response is that one's again."""
+    buffer = batch.buffer
+    same_length = buffer.num_tokens[1:] == buffer.num_tokens[:-1]
+    within = np.arange(buffer.tokens.shape[1])[None] < buffer.num_tokens[1:, None]
+    same = same_length & ((buffer.tokens[1:] == buffer.tokens[:-1]) | ~within).all(1)
+    follows = (buffer.index[1:] > 0) & (np.arange(1, len(batch)) % buffer.steps != 0)
+    return float(same[follows].mean()) if follows.any() else 0.0

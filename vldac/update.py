@@ -6,6 +6,8 @@ optimiser batch. Weights are divided by global counts, so no split into micro-ba
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,14 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from vldac import seeding
+from vldac import _core, seeding
 from vldac.advantage import Advantages
-from vldac.config import TrainConfig
-from vldac.data import Step
+from vldac.config import OptimConfig, TrainConfig
+from vldac.data import RolloutBatch
 from vldac.errors import NonFiniteError, SelfCheckError
 from vldac.kernels import ppo_clip_loss, value_loss
 from vldac.optim import clip_and_step
 from vldac.policy import Evaluation, Policy, TokenBatch, collate
+
+Rows = np.ndarray
+"""[steps of a micro-batch] int64, positions in the batch"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,50 +38,58 @@ class OldLogprobs:
     reference: list[torch.Tensor] | None
 
 
-def token_batch(policy: Policy, steps: Sequence[Step]) -> TokenBatch:
+def token_batch(policy: Policy, batch: RolloutBatch, rows: Rows) -> TokenBatch:
     """Collate steps for scoring."""
     return collate(
-        [s.prompt for s in steps],
-        [s.response for s in steps],
-        [s.features for s in steps],
+        [batch.prompts[r] for r in rows],
+        [batch.response(r) for r in rows],
+        [batch.features[r] for r in rows],
         policy.device,
         policy.pad_id,
     )
 
 
-def by_length(steps: Sequence[Step], rows: np.ndarray, size: int) -> list[np.ndarray]:
-    """Split `rows` into micro-batches of at most `size` steps of similar length (less padding, same loss)."""
-    lengths = np.array([len(steps[r].prompt.ids) + len(steps[r].response) for r in rows])
-    ordered = rows[np.argsort(lengths, kind="stable")]
-    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+def microbatches(lengths: np.ndarray, rows: Rows, optim: OptimConfig) -> list[Rows]:
+    """Split `rows` into micro-batches of similar length (less padding, same loss) within the limits of the configuration."""
+    order, offsets = _core.plan_microbatches(lengths[rows], optim.microbatch_steps, optim.microbatch_tokens)
+    return [rows[order[start:end]] for start, end in itertools.pairwise(offsets)]
+
+
+def epoch_plan(config: TrainConfig, lengths: np.ndarray, *, update: int, epoch: int) -> list[list[Rows]]:
+    """Return the epoch's optimiser batches, each a list of micro-batches, over shuffled steps."""
+    order = seeding.generator(config.seed, "shuffle", update, epoch).permutation(len(lengths))
+    size = config.optim.minibatch_steps
+    return [microbatches(lengths, order[i : i + size], config.optim) for i in range(0, len(order), size)]
 
 
 @torch.no_grad()
-def score(policy: Policy, steps: Sequence[Step], *, temperature: float, size: int) -> list[torch.Tensor]:
-    """Log-probs of every step's response under the policy as it is (inside `policy.reference()`: the initial policy)."""
-    result: list[torch.Tensor] = [torch.empty(0)] * len(steps)
-    for rows in by_length(steps, np.arange(len(steps)), size):
-        scored = policy(token_batch(policy, [steps[r] for r in rows]), temperature=temperature).logprob.cpu()
-        for r, part in zip(rows, scored.split([len(steps[r].response) for r in rows]), strict=True):
+def score(policy: Policy, batch: RolloutBatch, plan: Sequence[Rows], *, temperature: float) -> list[torch.Tensor]:
+    """Log-probs of every step's response under the policy as it is (inside `policy.reference()`: the initial policy).
+
+    In the micro-batches of `plan`: with those of the first epoch the ratio at its first micro-batch is 1 bit for bit.
+    """
+    result: list[torch.Tensor] = [torch.empty(0)] * len(batch)
+    for rows in plan:
+        scored = policy(token_batch(policy, batch, rows), temperature=temperature).logprob.cpu()
+        for r, part in zip(rows, scored.split(batch.buffer.num_tokens[rows].tolist()), strict=True):
             result[r] = part.clone()
     return result
 
 
 def microbatch_loss(
     evaluation: Evaluation,
-    steps: Sequence[Step],
-    rows: np.ndarray,
+    batch: RolloutBatch,
+    rows: Rows,
     advantages: Advantages,
     logprobs: OldLogprobs,
     config: TrainConfig,
     total_weight: float,
 ) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Return (policy loss with KL, value loss, statistics) of a micro-batch; both already divided by the global weight."""
-    device = evaluation.logprob.device
+    device, algorithm = evaluation.logprob.device, config.algorithm
     index = torch.from_numpy(rows)
     weight = (advantages.weight[index] / total_weight).to(device)
-    counts = torch.tensor([len(steps[r].response) for r in rows], device=device)
-    algorithm = config.algorithm
+    counts = torch.from_numpy(batch.buffer.num_tokens[rows]).to(device)
     reference = None if logprobs.reference is None else torch.cat([logprobs.reference[r] for r in rows]).to(device)
     policy_loss, stats = ppo_clip_loss(
         evaluation.logprob,
@@ -94,7 +107,7 @@ def microbatch_loss(
         evaluation.value,
         advantages.returns[index].to(device),
         weight,
-        old_value=torch.tensor([steps[r].value for r in rows], device=device),
+        old_value=torch.from_numpy(batch.buffer.value[rows]).float().to(device),
         clip=algorithm.value_clip,
     )
     return policy_loss, values, stats
@@ -121,66 +134,121 @@ class Updater:
         self.policy, self.config, self.optimizers = policy, config, optimizers
 
     def run(
-        self, steps: Sequence[Step], advantages: Advantages, logprobs: OldLogprobs, *, update: int, is_frozen: bool
+        self, batch: RolloutBatch, advantages: Advantages, logprobs: OldLogprobs, *, update: int, is_frozen: bool
     ) -> dict[str, float]:
         """Run all epochs; return metrics. With `is_frozen` only the value head moves (value warm-up)."""
-        config, totals, seconds = self.config, defaultdict(list), defaultdict(float)
-        first_deviation: float | None = None
-        for epoch in range(config.optim.epochs):
-            order = seeding.generator(config.seed, "shuffle", update, epoch).permutation(len(steps))
-            for start in range(0, len(order), config.optim.minibatch_steps):
-                minibatch = order[start : start + config.optim.minibatch_steps]
-                total_weight = float(advantages.weight[torch.from_numpy(minibatch)].sum())
+        means, lengths = _Means(), batch.lengths()
+        for epoch in range(self.config.optim.epochs):
+            for minibatch in epoch_plan(self.config, lengths, update=update, epoch=epoch):
+                rows = np.concatenate(minibatch)
+                total_weight = float(advantages.weight[torch.from_numpy(rows)].sum())
                 if total_weight == 0:
                     continue
-                for rows in by_length(steps, minibatch, config.optim.microbatch_steps):
-                    tick = time.perf_counter()
-                    batch = token_batch(self.policy, [steps[r] for r in rows])
-                    with torch.set_grad_enabled(not is_frozen):
-                        evaluation = self.policy(batch, temperature=config.rollout.temperature)
-                    if is_frozen:
-                        value = self.policy.value_head(evaluation.value_input)
-                        evaluation = _with_value(evaluation, value)
-                    if first_deviation is None:
-                        limit = 1e-4 if "first-ratio" not in config.waive else float("inf")
-                        old = torch.cat([logprobs.old[r] for r in rows])
-                        first_deviation = check_first_ratio(evaluation, old, limit=limit)
-                    policy_loss, values, stats = microbatch_loss(
-                        evaluation, steps, rows, advantages, logprobs, config, total_weight
+                loss = torch.zeros((), device=self.policy.device)
+                for part in minibatch:
+                    loss += self._accumulate(batch, part, advantages, logprobs, total_weight, is_frozen, means)
+                self._step(
+                    loss, batch, rows, advantages, logprobs, f"update {update + 1}, epoch {epoch + 1}", is_frozen, means
+                )
+        return means.metrics()
+
+    def _accumulate(
+        self, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, total_weight: float,
+        is_frozen: bool, means: _Means,
+    ) -> torch.Tensor:  # fmt: skip
+        """Forward and backward of one micro-batch; returns its detached part of the loss."""
+        config, tick = self.config, time.perf_counter()
+        with torch.set_grad_enabled(not is_frozen):
+            evaluation = self.policy(token_batch(self.policy, batch, rows), temperature=config.rollout.temperature)
+        if is_frozen:
+            evaluation = dataclasses.replace(evaluation, value=self.policy.value_head(evaluation.value_input))
+        if means.first_deviation is None:
+            limit = 1e-4 if "first-ratio" not in config.waive else float("inf")
+            means.first_deviation = check_first_ratio(
+                evaluation, torch.cat([logprobs.old[r] for r in rows]), limit=limit
+            )
+        policy_loss, values, stats = microbatch_loss(
+            evaluation, batch, rows, advantages, logprobs, config, total_weight
+        )
+        loss = config.algorithm.value_coef * values + (0.0 if is_frozen else policy_loss)
+        means.seconds["time/forward_s"] += time.perf_counter() - tick
+        tick = time.perf_counter()
+        loss.backward()
+        means.seconds["time/backward_s"] += time.perf_counter() - tick
+        weight = float(advantages.weight[torch.from_numpy(rows)].sum())
+        means.add(policy_loss.detach() * total_weight, values.detach() * total_weight, stats, weight)
+        return loss.detach()
+
+    def _step(
+        self, loss: torch.Tensor, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, where: str,
+        is_frozen: bool, means: _Means,
+    ) -> None:  # fmt: skip
+        """Step the optimisers on the accumulated gradient; a non-finite loss or gradient ends the run with the batch attached."""
+        tick = time.perf_counter()
+        try:
+            if not bool(torch.isfinite(loss)):
+                raise NonFiniteError(
+                    expected="a finite loss", got=str(float(loss)), where=where,
+                    do="inspect the dumped batch; lower the learning rate or resume from the last good checkpoint",
+                )  # fmt: skip
+            for name, optimizer in self.optimizers.items():
+                if name == "value" or not is_frozen:
+                    means.norms[name].append(
+                        clip_and_step(optimizer, self.config.optim.max_grad_norm, f"{where}, {name}")
                     )
-                    loss = config.algorithm.value_coef * values + (0.0 if is_frozen else policy_loss)
-                    if not bool(torch.isfinite(loss.detach())):
-                        raise NonFiniteError(
-                            expected="a finite loss",
-                            got=f"policy {float(policy_loss.detach())}, value {float(values.detach())}",
-                            where=f"update {update}, epoch {epoch}, steps {rows.tolist()}",
-                            do="inspect the dumped batch; lower the learning rate or resume from the last good checkpoint",
-                        )
-                    seconds["time/forward_s"] += time.perf_counter() - tick
-                    tick = time.perf_counter()
-                    loss.backward()
-                    seconds["time/backward_s"] += time.perf_counter() - tick
-                    totals["policy/loss"].append(float(policy_loss.detach()) * total_weight / len(minibatch))
-                    totals["value/loss"].append(float(values.detach()))
-                    _collect(totals, stats)
-                tick = time.perf_counter()
-                for name, optimizer in self.optimizers.items():
-                    if name == "policy" and is_frozen:
-                        continue
-                    totals[f"optim/grad_norm_{name}"].append(clip_and_step(optimizer, config.optim.max_grad_norm, name))
-                seconds["time/optimizer_s"] += time.perf_counter() - tick
-        metrics = {key: float(np.mean(values)) for key, values in totals.items() if key != "policy/ratio_max"}
-        metrics["policy/ratio_max"] = float(np.max(totals["policy/ratio_max"]))
-        metrics["policy/first_ratio_deviation"] = first_deviation or 0.0
-        return metrics | seconds
+        except NonFiniteError as error:
+            error.batch = dump_of(batch, rows, advantages, logprobs)
+            raise
+        means.seconds["time/optimizer_s"] += time.perf_counter() - tick
 
 
-def _with_value(evaluation: Evaluation, value: torch.Tensor) -> Evaluation:
-    import dataclasses
+def dump_of(batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs) -> dict[str, torch.Tensor]:
+    """Return the tensors of an optimiser batch by name, rows padded to the longest (for a dump that a person can load)."""
+    pad = torch.nn.utils.rnn.pad_sequence
+    index = torch.from_numpy(rows)
+    result = {
+        "rows": index,
+        "prompt_ids": pad([batch.prompts[r].ids for r in rows], batch_first=True, padding_value=-1),
+        "response_ids": pad([batch.response(r) for r in rows], batch_first=True, padding_value=-1),
+        "old_logprob": pad([logprobs.old[r] for r in rows], batch_first=True, padding_value=float("nan")),
+        "advantage": advantages.advantage[index],
+        "returns": advantages.returns[index],
+        "weight": advantages.weight[index],
+        "value": torch.from_numpy(batch.buffer.value[rows]),
+        "reward": torch.from_numpy(batch.buffer.reward[rows]),
+    }
+    if logprobs.reference is not None:
+        refs = [logprobs.reference[r] for r in rows]
+        result["ref_logprob"] = pad(refs, batch_first=True, padding_value=float("nan"))
+    return result
 
-    return dataclasses.replace(evaluation, value=value)
 
+class _Means:
+    """Means over the update's steps, kept on the device until the end: nothing here waits for it."""
 
-def _collect(totals: dict[str, list[float]], stats: Any) -> None:
-    for key in ("clip_frac", "kl_ref_k3", "kl_old_k1", "ratio_max"):
-        totals[f"policy/{key}"].append(float(getattr(stats, key)))
+    KEYS = ("clip_frac", "kl_ref_k3", "kl_old_k1")
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.norms: dict[str, list[float]] = defaultdict(list)
+        self.first_deviation: float | None = None
+        self._sums: dict[str, Any] = defaultdict(float)
+        self._ratio_max: list[torch.Tensor] = []
+        self._weight = 0.0
+
+    def add(self, policy_loss: torch.Tensor, values: torch.Tensor, stats: Any, weight: float) -> None:
+        """policy_loss and values: sums over the micro-batch's steps. stats: means over them. weight: their number."""
+        self._sums["policy/loss"] += policy_loss
+        self._sums["value/loss"] += values
+        for key in self.KEYS:
+            self._sums[f"policy/{key}"] += getattr(stats, key) * weight
+        self._ratio_max.append(stats.ratio_max)
+        self._weight += weight
+
+    def metrics(self) -> dict[str, float]:
+        result = {key: float(value) / max(self._weight, 1.0) for key, value in self._sums.items()}
+        result |= {f"optim/grad_norm_{name}": float(np.mean(norms)) for name, norms in self.norms.items()}
+        if self._ratio_max:
+            result["policy/ratio_max"] = float(torch.stack(self._ratio_max).max())
+        result["policy/first_ratio_deviation"] = self.first_deviation or 0.0
+        return result | self.seconds

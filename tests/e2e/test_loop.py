@@ -47,6 +47,10 @@ def build(config: TrainConfig, start: Path) -> Trainer:
     return Trainer(config, load_model(str(start), dtype=torch.float32))
 
 
+def flat_plan(batch) -> list[np.ndarray]:
+    return np.array_split(np.arange(len(batch)), 4)
+
+
 def everything(trainer: Trainer) -> tuple[dict[str, torch.Tensor], bytes, dict]:
     state = trainer.state_dict()
     return state["tensors"], state["env"], state["json"]
@@ -85,14 +89,14 @@ def test_the_adapter_moves_and_the_base_does_not(config: TrainConfig, start: Pat
 
 def test_decoding_and_update_agree_and_the_reference_is_the_start(config: TrainConfig, start: Path) -> None:
     trainer = build(config, start)
-    steps = trainer.collect().steps
-    first = score(trainer.policy, steps, temperature=1.0, size=5)
-    for step, logprob in zip(steps, first, strict=True):
-        torch.testing.assert_close(step.old_logprob, logprob, atol=1e-4, rtol=0)
+    batch = trainer.collect()
+    first = score(trainer.policy, batch, flat_plan(batch), temperature=1.0)
+    for i, logprob in enumerate(first):
+        torch.testing.assert_close(batch.decode_logprob(i), logprob, atol=1e-4, rtol=0)
     for _ in range(2):
         trainer.update(trainer.collect())
     with trainer.policy.reference():
-        reference = score(trainer.policy, steps, temperature=1.0, size=5)
+        reference = score(trainer.policy, batch, flat_plan(batch), temperature=1.0)
     assert all(torch.equal(a, b) for a, b in zip(first, reference, strict=True))
 
 
@@ -112,34 +116,39 @@ def test_audit_passes_and_catches_planted_faults(
     config: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = build(config, start)
-    policy, steps = trainer.policy, trainer.collect().steps
-    batch = token_batch(policy, steps)
-    check_mask(policy, steps)
-    check_gradients(policy, batch, config)
-    check_images(policy, steps, config)
+    policy, batch, rows = trainer.policy, trainer.collect(), np.arange(16)
+    tokens = token_batch(policy, batch, rows)
+    check_mask(policy, batch, rows)
+    check_gradients(policy, tokens, config)
+    check_images(policy, batch, rows, config)
 
-    shifted = dataclasses.replace(batch, action_mask=batch.action_mask.roll(1, 1))
-    monkeypatch.setattr("vldac.update.token_batch", lambda *_: shifted)
+    shifted = dataclasses.replace(tokens, action_mask=tokens.action_mask.roll(1, 1))
+    monkeypatch.setattr("vldac.audit.token_batch", lambda *_: shifted)
     with pytest.raises(SelfCheckError, match="mask"):
-        check_mask(policy, steps)
+        check_mask(policy, batch, rows)
     monkeypatch.undo()
 
-    monkeypatch.setattr(policy, "encode_frames", lambda frames: [steps[0].features[0]] * len(frames))
-    same = [dataclasses.replace(s, features=steps[0].features) for s in steps]
+    one = batch.features[0]
+    monkeypatch.setattr(policy, "encode_frames", lambda frames: [one[0]] * len(frames))
+    same = dataclasses.replace(batch, features=[one] * len(batch))
     with pytest.raises(SelfCheckError, match="noise"):
-        check_images(policy, same, config)
+        check_images(policy, same, rows, config)
     monkeypatch.undo()
 
-    placeholder = torch.full_like(steps[0].response, policy.model_info.network.config.image_token_id)
+    placeholder = policy.model_info.network.config.image_token_id
+    whole = batch.buffer.tokens[0].copy()
+    batch.buffer.tokens[0] = placeholder
     with pytest.raises(SelfCheckError, match="placeholder"):
-        token_forward = [dataclasses.replace(steps[0], response=placeholder)]
-        policy(token_batch(policy, token_forward), temperature=1.0)
+        policy(token_batch(policy, batch, rows[:1]), temperature=1.0)
+    with pytest.raises(SelfCheckError, match="placeholder"):
+        check_mask(policy, batch, rows)
+    batch.buffer.tokens[0] = whole
 
     head = policy.value_head
     monkeypatch.setattr(torch.Tensor, "detach", lambda self: self)
     torch.nn.init.normal_(head[-1].weight)
     with pytest.raises(SelfCheckError, match="leaks"):
-        check_gradients(policy, batch, config)
+        check_gradients(policy, tokens, config)
     monkeypatch.undo()
 
     name, parameter = policy.lora_parameters()[0]
@@ -147,10 +156,10 @@ def test_audit_passes_and_catches_planted_faults(
         policy, "lora_parameters", lambda: [(name, parameter), ("unused.lora_B", torch.nn.Parameter(torch.ones(1)))]
     )
     with pytest.raises(SelfCheckError, match=r"unused\.lora_B"):
-        check_gradients(policy, batch, config)
+        check_gradients(policy, tokens, config)
     monkeypatch.undo()
 
-    evaluation = policy(batch, temperature=1.0)
+    evaluation = policy(tokens, temperature=1.0)
     with pytest.raises(SelfCheckError, match="ratio 1"):
         check_first_ratio(evaluation, evaluation.logprob.detach().bfloat16().float() + 0.02, limit=1e-4)
     policy.add_module("forgotten", torch.nn.Dropout(0.1).train())
@@ -178,11 +187,11 @@ def test_damaged_checkpoints_are_refused(config: TrainConfig, start: Path, tmp_p
     path = trainer.save(tmp_path / "one")
     read_checkpoint(path)
     assert not [p for p in tmp_path.iterdir() if p != path]
-    file = path / "state.safetensors"
+    file = path / "optimizer.safetensors"
     whole = file.read_bytes()
     for damage in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1])):
         file.write_bytes(damage)
-        with pytest.raises(CheckpointError, match=r"state\.safetensors is truncated or altered"):
+        with pytest.raises(CheckpointError, match=r"optimizer\.safetensors is truncated or altered"):
             read_checkpoint(path)
     file.unlink()
     with pytest.raises(CheckpointError, match="missing"):

@@ -1,0 +1,20 @@
+// What every binding file shares. Bindings only convert, release the GIL and translate exceptions (std::invalid_argument becomes
+// ValueError).
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+namespace vldac::bind {
+
+namespace py = pybind11;
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
+
+void bind_envs(py::module_& module);
+void bind_buffer(py::module_& module);
+void bind_ops(py::module_& module);
+
+}  // namespace vldac::bind
