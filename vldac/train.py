@@ -126,6 +126,7 @@ def run(
 ) -> TrainResult:  # fmt: skip
     """Run (or go on with) a configuration in a folder. Raises Stopped when a signal came; everything is saved then."""
     config = _stored_config(config, folder) if resume or resume_from else config
+    folder.mkdir(parents=True, exist_ok=True)
     _write_config(config, folder)
     progress = progress or make_progress(config.optim.num_updates)
     with StopOnSignal() as signals:

@@ -4,7 +4,9 @@
 
 #include "core/action_parse.h"
 #include "core/gae.h"
+#include "core/pack.h"
 #include "core/pool.h"
+#include "core/rollout_buffer.h"
 
 #define CHECK(condition)                                                    \
   if (!(condition)) {                                                       \
@@ -79,7 +81,35 @@ static void parsing_never_reads_outside() {
     }
 }
 
+static void a_rollout_buffer_stays_inside_its_memory() {
+  RolloutBuffer buffer({2, 3, 2, 4, 12});
+  std::vector<uint8_t> frame(12, 9);
+  std::vector<int64_t> tokens{1, 2, 3, 4};
+  std::vector<float> logprob{-1, -2, -3, -4};
+  for (size_t env = 0; env < 2; ++env) buffer.begin(env, frame.data());
+  for (int round = 0; round < 3; ++round) {
+    for (size_t t = 0; t < 3; ++t)
+      for (size_t env = 0; env < 2; ++env) {
+        buffer.respond(env, {tokens.data(), logprob.data(), 4, 1, 0, 1, 1, 0.5f, 0.25});
+        buffer.observe(env, {1.0, 0.0, static_cast<uint8_t>(t == 1), 0, 0, 0, frame.data()});
+      }
+    CHECK(buffer.is_full() && buffer.shown[2] == 1 && buffer.shown[1] == 2 && buffer.episode[2] == round + 1);
+    bool threw = false;
+    try {
+      buffer.observe(0, {0, 0, 0, 0, 0, 0, frame.data()});
+    } catch (const std::invalid_argument&) {
+      threw = true;
+    }
+    CHECK(threw);
+    buffer = buffer.next();
+  }
+  std::vector<int64_t> lengths{5, 1, 9, 9, 2};
+  MicrobatchPlan plan = plan_microbatches(lengths.data(), lengths.size(), 2, 10);
+  CHECK((plan.order == std::vector<int64_t>{1, 4, 0, 2, 3}) && (plan.offsets == std::vector<int64_t>{0, 2, 3, 4, 5}));
+}
+
 int main() {
+  a_rollout_buffer_stays_inside_its_memory();
   same_results_for_any_number_of_threads();
   snapshots_restore_and_refuse_damage();
   a_fault_stays_in_its_environment();

@@ -9,70 +9,19 @@ import numpy as np
 import pytest
 import torch
 
+from tests.e2e.conftest import build
 from vldac.audit import check_dropout, check_gradients, check_images, check_mask
-from vldac.checkpoint import read_checkpoint, restore, save_checkpoint
-from vldac.clone import warm_start
+from vldac.checkpoint import read_checkpoint
 from vldac.config import TrainConfig
-from vldac.configuration import load_config
 from vldac.errors import CheckpointError, NonFiniteError, SelfCheckError
 from vldac.evaluate import play_episodes
 from vldac.model import load_model
 from vldac.prompting import image_patches
-from vldac.trainer import Trainer
 from vldac.update import check_first_ratio, score, token_batch
-
-torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def config() -> TrainConfig:
-    return load_config(
-        "quickstart",
-        {
-            "tiny.clone_updates": 3, "tiny.clone_batch": 8, "tiny.hidden_size": 64, "tiny.vision_dim": 48, "env.num_envs": 4,
-            "rollout.steps_per_update": 16, "rollout.max_new_tokens": 8, "optim.minibatch_steps": 8,
-            "optim.microbatch_steps": 4, "optim.num_updates": 4, "eval.episodes": 3, "num_threads": 1,
-        },
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Path:
-    folder = tmp_path_factory.mktemp("start")
-    warm_start(folder, config.env, config.tiny, seed=0)
-    return folder
-
-
-def build(config: TrainConfig, start: Path) -> Trainer:
-    return Trainer(config, load_model(str(start), dtype=torch.float32))
 
 
 def flat_plan(batch) -> list[np.ndarray]:
     return np.array_split(np.arange(len(batch)), 4)
-
-
-def everything(trainer: Trainer) -> tuple[dict[str, torch.Tensor], bytes, dict]:
-    state = trainer.state_dict()
-    return state["tensors"], state["env"], state["json"]
-
-
-def test_resume_is_bit_exact(config: TrainConfig, start: Path, tmp_path: Path) -> None:
-    """2 + 2 updates equal 4: every tensor, every environment byte, every counter."""
-    whole = build(config, start)
-    for _ in range(4):
-        whole.update(whole.collect())
-    first = build(config, start)
-    for _ in range(2):
-        first.update(first.collect())
-    save_checkpoint(first, tmp_path / "last")
-    second = build(config, start)
-    restore(second, tmp_path / "last")
-    for _ in range(2):
-        second.update(second.collect())
-    ours, theirs = everything(second), everything(whole)
-    assert ours[0].keys() == theirs[0].keys()
-    assert all(torch.equal(ours[0][key], theirs[0][key]) for key in ours[0])
-    assert ours[1:] == theirs[1:]
 
 
 def test_the_adapter_moves_and_the_base_does_not(config: TrainConfig, start: Path) -> None:

@@ -1,0 +1,104 @@
+"""What goes wrong during a run is isolated, counted, dumped and told."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.e2e.conftest import build, quiet
+from vldac.advantage import step_advantages
+from vldac.config import TrainConfig
+from vldac.errors import EnvError, NonFiniteError
+from vldac.train import run
+from vldac.trainer import Trainer, decode_mismatch
+
+
+def with_faults(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on environment 1 gets an action that it does not know: the native step throws."""
+    pool = trainer.env._pool
+
+    class Broken:
+        def __getattr__(self, name):
+            return getattr(pool, name)
+
+        def step(self, actions):
+            return pool.step(np.where(np.arange(len(actions)) == 1, 99, actions))
+
+    monkeypatch.setattr(trainer.env, "_pool", Broken())
+
+
+def test_a_fault_is_no_reward_and_never_reaches_the_loss(
+    config: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = build(config, start)
+    with_faults(trainer, monkeypatch)
+    batch = trainer.collect()
+    fault = batch.buffer.fault
+    assert fault.reshape(4, 4)[1].all() and fault.sum() == 4
+    assert (batch.buffer.reward[fault] == 0).all() and batch.buffer.truncated[fault].all()
+    assert all("expected action 0 or 1" in e.fault for e in batch.episodes if e.fault)
+    advantages = step_advantages(batch, config.algorithm, seed=0, update=0)
+    assert (advantages.weight == torch.from_numpy(~fault).float()).all()
+    with pytest.raises(EnvError, match=r"(?s)at most 5\.0%.*25\.0%.*expected action 0 or 1"):
+        trainer.update(batch)
+
+
+def test_steps_before_a_fault_bootstrap_from_its_value(config: TrainConfig, start: Path) -> None:
+    trainer = build(config, start)
+    batch = trainer.collect()
+    buffer = batch.buffer
+    buffer.terminated[:], buffer.truncated[:], buffer.fault[:] = False, False, False
+    buffer.fault[2], buffer.truncated[2], buffer.reward[2], buffer.final_value[2] = True, True, 0.0, 1e6
+    algorithm = dataclasses.replace(config.algorithm, normalize_advantages=False)
+    got = step_advantages(batch, algorithm, seed=0, update=0).advantage
+    gamma, lam, value = algorithm.gamma, algorithm.gae_lambda, buffer.value
+    last = buffer.reward[1] + gamma * value[2] - value[1]
+    first = buffer.reward[0] + gamma * value[1] - value[0] + gamma * lam * last
+    np.testing.assert_allclose(got[:3].numpy(), [first, last, 0.0], atol=1e-6)
+
+
+def test_a_non_finite_loss_leaves_a_dump_that_loads(
+    config: TrainConfig, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poison:
+        def on_rollout_end(self, trainer: Trainer, batch: object) -> None:
+            if trainer.updates_done == 1:
+                batch.buffer.reward[3] = np.inf  # type: ignore[attr-defined]
+
+    tiny = dataclasses.replace(config.tiny, clone_dir=str(start))
+    with pytest.raises(NonFiniteError, match="finite loss"):
+        run(dataclasses.replace(config, tiny=tiny), tmp_path / "run", callbacks=[Poison()], progress=quiet())
+    dump = load_file(tmp_path / "run" / "dumps" / "update_000002.safetensors")
+    assert {"rows", "prompt_ids", "response_ids", "old_logprob", "advantage", "returns", "reward"} <= set(dump)
+    assert len(dump["rows"]) == config.optim.minibatch_steps and not torch.isfinite(dump["returns"]).all()
+
+
+def test_callbacks_see_every_hook_in_order(config: TrainConfig, start: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Listener:
+        def __getattr__(self, name: str):
+            if name.startswith("on_"):
+                return lambda *_: seen.append(name)
+            raise AttributeError(name)
+
+    small = dataclasses.replace(
+        config, tiny=dataclasses.replace(config.tiny, clone_dir=str(start)),
+        optim=dataclasses.replace(config.optim, num_updates=2), eval=dataclasses.replace(config.eval, episodes=0),
+    )  # fmt: skip
+    result = run(small, tmp_path / "run", callbacks=[Listener(), object()], progress=quiet())
+    each = ["on_rollout_end", "on_update_end"]
+    assert seen == ["on_train_begin", *each, *each, "on_checkpoint", "on_train_end"]
+    assert result.best_checkpoint is None and result.end is None and result.last_checkpoint.exists()
+
+
+def test_the_mismatch_of_decoding_is_what_it_says() -> None:
+    trainer, decode = torch.tensor([-1.0, -1.0, -1.0, -1.0]), torch.tensor([-1.0, -1.0, -1.0, -1.2])
+    found = decode_mismatch(trainer, decode, 0.1)
+    assert found["policy/decode_mismatch_mean"] == pytest.approx(0.05)
+    assert found["policy/decode_mismatch_clip_frac"] == 0.25
