@@ -21,12 +21,12 @@ except ImportError as error:
     ) from error
 
 _NAMES = {
-    "train": "vldac.train",
-    "TrainResult": "vldac.train",
+    "train": "vldac.run",
+    "TrainResult": "vldac.run",
     "Trainer": "vldac.trainer",
-    "EvalResult": "vldac.evaluate",
+    "EvalResult": "vldac.evaluation",
     "TrainConfig": "vldac.config",
-    "evaluate": "vldac.evaluate",
+    "evaluate": "vldac.evaluation",
     "parse_action": "vldac.actions",
     "ParseResult": "vldac.actions",
     "ParseStatus": "vldac.actions",

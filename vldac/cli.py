@@ -68,8 +68,8 @@ def _train(arguments: argparse.Namespace, rest: list[str]) -> int:
         print(to_yaml(config))
         return 0
     from vldac.errors import Stopped
+    from vldac.run import prepare_run_dir, run
     from vldac.signals import EXIT_STOPPED
-    from vldac.train import prepare_run_dir, run
 
     name = Path(arguments.recipe).stem
     folder = Path(arguments.run_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -83,7 +83,7 @@ def _train(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def _eval(arguments: argparse.Namespace, rest: list[str]) -> int:
     _no_more(rest)
-    from vldac.evaluate import evaluate
+    from vldac.evaluation import evaluate
 
     result = evaluate(
         arguments.checkpoint, arguments.env, episodes=arguments.episodes, seed=arguments.seed,

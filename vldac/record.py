@@ -46,7 +46,7 @@ def record_update(
                 token_logprob=logprobs[i].tolist(),
                 token_old_logprob=batch.decode_logprob(i).tolist(),
                 advantage=float(advantages.advantage[i]),
-                action=action_names[int(buffer.action[i])],
+                action=action_names[int(buffer.action[i])] + ("" if buffer.is_valid[i] else " (fallback)"),
                 parse_status=parse_status(batch, i),
                 reward=float(buffer.reward[i]),
                 value=float(buffer.value[i]),

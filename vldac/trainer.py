@@ -27,7 +27,7 @@ from vldac.rollout import Rollout
 from vldac.update import OldLogprobs, Updater, epoch_plan, score
 
 if TYPE_CHECKING:
-    from vldac.evaluate import EvalResult
+    from vldac.evaluation import EvalResult
 
 
 def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:

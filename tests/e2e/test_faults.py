@@ -14,7 +14,7 @@ from tests.e2e.conftest import build, quiet
 from vldac.advantage import step_advantages
 from vldac.config import TrainConfig
 from vldac.errors import EnvError, NonFiniteError
-from vldac.train import run
+from vldac.run import run
 from vldac.trainer import Trainer, decode_mismatch
 
 

@@ -14,7 +14,7 @@ from vldac.audit import check_dropout, check_gradients, check_images, check_mask
 from vldac.checkpoint import read_checkpoint
 from vldac.config import TrainConfig
 from vldac.errors import CheckpointError, NonFiniteError, SelfCheckError
-from vldac.evaluate import play_episodes
+from vldac.evaluation import play_episodes
 from vldac.model import load_model
 from vldac.prompting import image_patches
 from vldac.update import check_first_ratio, score, token_batch

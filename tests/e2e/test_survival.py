@@ -25,8 +25,8 @@ from vldac.configuration import to_yaml
 from vldac.errors import CheckpointError, Stopped
 from vldac.metrics import read_metrics
 from vldac.progress import make_progress
+from vldac.run import run
 from vldac.signals import EXIT_STOPPED
-from vldac.train import run
 from vldac.trainer import Trainer
 
 fork = multiprocessing.get_context("fork")

@@ -25,7 +25,7 @@ from vldac.callbacks import Callback, notify
 from vldac.config import TrainConfig
 from vldac.configuration import check_config, load_config, parse_config, to_yaml
 from vldac.errors import CheckpointError, ConfigError, NonFiniteError, Stopped
-from vldac.evaluate import EvalResult, play_episodes
+from vldac.evaluation import EvalResult, play_episodes
 from vldac.metrics import MetricsWriter, read_lines, read_metrics
 from vldac.model import VisionLanguageModel
 from vldac.progress import Progress, make_progress

@@ -1,0 +1,89 @@
+"""The public Python calls: train, Trainer, evaluate."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import vldac
+import vldac.evaluation
+from tests.e2e.conftest import build
+from vldac.config import TrainConfig
+from vldac.errors import ConfigError
+from vldac.evaluation import play_episodes
+from vldac.model import load_model
+
+
+@pytest.fixture
+def short(config: TrainConfig, start: Path) -> TrainConfig:
+    tiny = dataclasses.replace(config.tiny, clone_dir=str(start))
+    return dataclasses.replace(config, tiny=tiny, optim=dataclasses.replace(config.optim, num_updates=2))
+
+
+def test_train_takes_a_loaded_model_and_an_environment_object(config: TrainConfig, start: Path, tmp_path: Path) -> None:
+    model = load_model(str(start), dtype=torch.float32)
+    env = vldac.envs.make(
+        "gym_cards/NumberLine-v0", 4, task="vldac", prompt="short", image_size=(84, 84), num_threads=1
+    )
+    small: dict[str, Any] = {
+        "rollout__steps_per_update": 8, "rollout__max_new_tokens": 8, "optim__num_updates": 1, "eval__episodes": 0,
+        "env__prompt": "short", "env__image_size": [84, 84],
+    }  # fmt: skip
+    result = vldac.train(model, env, config="quickstart", run_dir=tmp_path / "run", **small)
+    assert [line["rollout/env_steps"] for line in result.metrics] == [8.0]
+    assert result.run_dir == tmp_path / "run" and (result.last_checkpoint / "adapter_model.safetensors").exists()
+    assert "num_envs: 4" in (tmp_path / "run" / "config.yaml").read_text()
+
+
+def test_train_refuses_what_it_cannot_use(short: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)num_envs, prompts\(\) and action_names.*without"):
+        vldac.train("tiny", object(), run_dir=tmp_path / "run")
+    with pytest.raises(ConfigError, match="overrides with a recipe's name"):
+        vldac.train(config=short, run_dir=tmp_path / "run", optim__epochs=3)
+    assert not (tmp_path / "run").exists()
+
+
+def test_resume_from_goes_on_from_the_named_checkpoint(short: TrainConfig, tmp_path: Path) -> None:
+    short = dataclasses.replace(short, checkpoint_every=1, keep_checkpoints=3)
+    first = vldac.train(config=short, run_dir=tmp_path / "run")
+    named = tmp_path / "run" / "checkpoints" / "update_000001"
+    again = vldac.train(config=short, run_dir=tmp_path / "run", resume_from=named)
+    strip = [
+        {k: v for k, v in m.items() if not k.startswith(("time/", "memory/"))} for m in (*first.metrics, *again.metrics)
+    ]
+    assert strip[:2] == strip[2:] and first.end == again.end
+    assert again.best_checkpoint is not None and again.best_checkpoint.resolve() == again.last_checkpoint.resolve()
+
+
+def test_a_trainer_needs_a_configuration_only(short: TrainConfig) -> None:
+    trainer = vldac.Trainer(short)
+    batch = trainer.collect()
+    metrics = trainer.update(batch)
+    assert len(batch) == 16 and metrics["rollout/env_steps"] == 16.0
+    trainer.close()
+
+
+def test_evaluate_plays_a_checkpoint_of_a_run_that_has_moved(config: TrainConfig, tmp_path: Path) -> None:
+    run = vldac.train(
+        config=dataclasses.replace(config, optim=dataclasses.replace(config.optim, num_updates=1)),
+        run_dir=tmp_path / "a",
+    )
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    result = vldac.evaluate(tmp_path / "b" / "checkpoints" / "last", episodes=3, seed=config.eval.seed)
+    assert result == run.end
+    with pytest.raises(ConfigError, match="apart from the training seeds"):
+        vldac.evaluate(tmp_path / "b" / "checkpoints" / "last", episodes=3, seed=2)
+
+
+def test_an_episode_does_not_depend_on_how_many_play_beside_it(
+    config: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = build(config, start).policy
+    together = play_episodes(policy, config, episodes=6, seed=50_000)
+    monkeypatch.setattr(vldac.evaluation, "_ROWS", 4)
+    assert play_episodes(policy, config, episodes=6, seed=50_000) == together

@@ -1,0 +1,189 @@
+"""Native core of vldac: environments, stepper, rollout buffer, advantages, parsing. Links neither torch nor CUDA.
+
+Arrays are converted to the dtype that is named here and made contiguous. Mistakes raise ValueError.
+Legend: E environments, T steps of each, S = E x T, R rows, N tokens, K segments, H x W pixels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Pool:
+    """A batch of one native environment with same-step autoreset. One caller at a time; the GIL is released."""
+
+    def __init__(
+        self,
+        env_id: str,
+        num_envs: int,
+        num_threads: int,
+        width: int,
+        height: int,
+        is_stream: bool,
+        max_episode_steps: int,
+    ) -> None: ...
+    def reset(self, seeds: Sequence[int], mask: Sequence[bool]) -> NDArray[np.uint8]:
+        """Seed environment i with seeds[i] ([]: go on), where mask[i] ([]: all). Images [E, H, W, 3]."""
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[
+        NDArray[np.uint8],
+        NDArray[np.float64],
+        NDArray[np.bool_],
+        NDArray[np.bool_],
+        NDArray[np.uint8],
+        NDArray[np.bool_],
+        NDArray[np.float64],
+        NDArray[np.int64],
+        list[dict[str, str]],
+        list[str],
+    ]:
+        """Images, reward, terminated, truncated, final images, success, episode return, length, final facts, faults; each [E]."""
+
+    def render(self) -> NDArray[np.uint8]: ...
+    def facts(self) -> list[dict[str, str]]: ...
+    def oracle_actions(self) -> NDArray[np.int64]: ...
+    def save(self) -> bytes: ...
+    def load(self, state: bytes) -> None: ...
+
+class RolloutBuffer:
+    """One update's steps, environment-major. Columns are views of its memory and keep it alive; [S] unless said."""
+
+    def __init__(
+        self, num_envs: int, steps: int, height: int, width: int, num_images: int, max_tokens: int
+    ) -> None: ...
+    def begin(self, env_ids: NDArray[np.int64], frames: NDArray[np.uint8]) -> None:
+        """First observations, [R, H, W, 3]."""
+
+    def respond(
+        self,
+        env_ids: NDArray[np.int64],
+        tokens: NDArray[np.int64],
+        logprob: NDArray[np.float32],
+        offsets: NDArray[np.int64],
+        action: NDArray[np.int64],
+        status: NDArray[np.uint8],
+        is_valid: NDArray[np.bool_],
+        has_end: NDArray[np.bool_],
+        entropy: NDArray[np.float32],
+        value: NDArray[np.float64],
+    ) -> None:
+        """What the policy said: tokens and logprob [N] flat over the rows, offsets [R + 1], the rest [R]."""
+
+    def observe(
+        self,
+        env_ids: NDArray[np.int64],
+        reward: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        final_value: NDArray[np.float64],
+        success: NDArray[np.bool_],
+        fault: NDArray[np.bool_],
+        frames: NDArray[np.uint8],
+    ) -> None:
+        """What came of it, [R] each; frames [R, H, W, 3] are the next observations."""
+
+    def next(self) -> RolloutBuffer:
+        """The empty buffer that goes on after this full one."""
+
+    @property
+    def is_full(self) -> bool: ...
+    @property
+    def num_envs(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def num_images(self) -> int: ...
+    @property
+    def frames(self) -> NDArray[np.uint8]:
+        """[E, num_images + T, H, W, 3]"""
+
+    @property
+    def tokens(self) -> NDArray[np.int64]:
+        """[S, max_tokens]"""
+
+    @property
+    def logprob(self) -> NDArray[np.float32]:
+        """[S, max_tokens]"""
+
+    @property
+    def num_tokens(self) -> NDArray[np.int64]: ...
+    @property
+    def episode(self) -> NDArray[np.int64]: ...
+    @property
+    def index(self) -> NDArray[np.int64]: ...
+    @property
+    def action(self) -> NDArray[np.int64]: ...
+    @property
+    def shown(self) -> NDArray[np.uint8]: ...
+    @property
+    def status(self) -> NDArray[np.uint8]: ...
+    @property
+    def is_valid(self) -> NDArray[np.bool_]: ...
+    @property
+    def has_end(self) -> NDArray[np.bool_]: ...
+    @property
+    def terminated(self) -> NDArray[np.bool_]: ...
+    @property
+    def truncated(self) -> NDArray[np.bool_]: ...
+    @property
+    def success(self) -> NDArray[np.bool_]: ...
+    @property
+    def fault(self) -> NDArray[np.bool_]: ...
+    @property
+    def entropy(self) -> NDArray[np.float32]: ...
+    @property
+    def reward(self) -> NDArray[np.float64]: ...
+    @property
+    def value(self) -> NDArray[np.float64]: ...
+    @property
+    def final_value(self) -> NDArray[np.float64]: ...
+    @property
+    def filled(self) -> NDArray[np.int64]:
+        """[E], steps written"""
+
+    @property
+    def next_episode(self) -> NDArray[np.int64]:
+        """[E]"""
+
+    @property
+    def next_index(self) -> NDArray[np.int64]:
+        """[E]"""
+
+    @property
+    def next_shown(self) -> NDArray[np.uint8]:
+        """[E]"""
+
+class Pcg64:
+    """NumPy's PCG64 over SeedSequence(entropy)."""
+
+    def __init__(self, entropy: Sequence[int]) -> None: ...
+    def uniform(self) -> float: ...
+    def integers(self, low: int, high: int) -> int: ...
+
+def counter_random(seed: int, purpose: int, env: int, counter: int) -> int:
+    """A 64-bit word that depends on its four keys alone."""
+
+def env_ids() -> list[str]: ...
+def action_names(env_id: str) -> list[str]: ...
+def gae(
+    reward: NDArray[np.float64],
+    value: NDArray[np.float64],
+    final_value: NDArray[np.float64],
+    terminated: NDArray[np.bool_],
+    truncated: NDArray[np.bool_],
+    segment_offsets: NDArray[np.int64],
+    bootstrap: NDArray[np.float64],
+    gamma: float,
+    lam: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Advantages and returns, [S] each; segment_offsets [K + 1], bootstrap [K]."""
+
+def parse_actions(texts: Sequence[str], names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Action index or -1, and `ParseStatus`, [R] each."""
+
+def plan_microbatches(
+    lengths: NDArray[np.int64], max_rows: int, max_tokens: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Order of the rows by length [R], and offsets of the micro-batches in it."""
