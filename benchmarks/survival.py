@@ -29,7 +29,7 @@ algorithm: {gamma: 0.4, clip: 0.2, kl_coef: 0.01, value_coef: 1.0}
 optim:
   {num_updates: 10, epochs: 2, minibatch_steps: 16, microbatch_steps: 8, lr: 1.0e-3, value_lr: 1.0e-3, warmup_updates: 1,
    warmup_cap: 1}
-tiny: {hidden_size: 64, vision_dim: 48, num_layers: 2, clone_updates: 20, clone_batch: 16}
+tiny: {hidden_size: 64, vision_dim: 48, num_layers: 2, clone_updates: 10, clone_batch: 16}
 eval: {episodes: 8, every: 4}
 checkpoint_every: 1
 num_threads: 1

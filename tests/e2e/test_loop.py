@@ -17,6 +17,7 @@ from vldac.errors import CheckpointError, NonFiniteError, SelfCheckError
 from vldac.evaluation import play_episodes
 from vldac.model import load_model
 from vldac.prompting import image_patches
+from vldac.trainer import rollout_metrics
 from vldac.update import check_first_ratio, score, token_batch
 
 
@@ -163,3 +164,19 @@ def test_patches_equal_the_image_processor(start: Path) -> None:
     theirs = build_image_processor()(images=list(images), return_tensors="pt")
     assert theirs["image_grid_thw"].tolist() == [list(grid)] * 2
     torch.testing.assert_close(patches, theirs["pixel_values"], atol=2e-6, rtol=0)
+
+
+def test_repetition_counts_equal_neighbours_inside_an_episode(config: TrainConfig, start: Path) -> None:
+    trainer = build(config, start)
+    batch = trainer.collect()
+    buffer = batch.buffer
+    buffer.tokens[:], buffer.num_tokens[:] = np.arange(16)[:, None], 3
+    buffer.index[:] = [0, 1, 2, 0, 0, 1, 2, 3, 0, 0, 1, 2, 0, 1, 0, 1]  # nine of sixteen follow another step
+    assert rollout_metrics(batch)["rollout/repetition_frac"] == 0.0
+    buffer.tokens[1] = buffer.tokens[0]  # counts
+    buffer.tokens[9] = buffer.tokens[8]  # both begin an episode
+    buffer.tokens[6, 2] = 9
+    buffer.num_tokens[6], buffer.num_tokens[7] = 2, 2
+    buffer.tokens[7] = buffer.tokens[6]  # counts: equal up to their length
+    buffer.tokens[7, 2] = 5
+    assert rollout_metrics(batch)["rollout/repetition_frac"] == 2 / 9

@@ -44,6 +44,10 @@ def assert_same(ours: Trainer, theirs: Trainer) -> None:
     assert a[1:] == b[1:]
 
 
+def without_times(line: dict) -> dict:
+    return {key: value for key, value in line.items() if not key.startswith(("time/", "memory/"))}
+
+
 def with_window(config: TrainConfig, num_images: int) -> TrainConfig:
     return dataclasses.replace(config, env=dataclasses.replace(config.env, num_images=num_images))
 
@@ -66,22 +70,25 @@ def test_three_and_three_updates_equal_six(config: TrainConfig, start: Path, tmp
 def test_a_rollout_cut_between_two_steps_goes_on_as_if_uncut(
     config: TrainConfig, start: Path, tmp_path: Path, num_images: int
 ) -> None:
-    config = with_window(config, num_images)
+    rollout = dataclasses.replace(config.rollout, steps_per_update=48)
+    config = dataclasses.replace(with_window(config, num_images), rollout=rollout)
     whole, first = build(config, start), build(config, start)
-    for _ in range(3):
-        whole.update(whole.collect())
+    expected = [whole.update(whole.collect()) for _ in range(3)]
     first.update(first.collect())
-    answers = iter([False, False, True])
+    answers = iter([False] * 9 + [True])
     first.rollout.should_stop = lambda: next(answers)
     with pytest.raises(Stopped):
         first.collect()
     save_checkpoint(first, tmp_path / "update_000001_partial")
     second = build(config, start)
     restore(second, tmp_path / "update_000001_partial")
-    assert int(second.rollout.buffer.filled[0]) == 2
-    for _ in range(2):
-        second.update(second.collect())
+    buffer = second.rollout.buffer
+    assert int(buffer.filled[0]) == 9
+    ended = (buffer.terminated | buffer.truncated).reshape(4, 12)[:, :9]
+    assert ended[:, :-1].any() and second.rollout.episodes
+    got = [second.update(second.collect()) for _ in range(2)]
     assert_same(second, whole)
+    assert [without_times(line) for line in got] == [without_times(line) for line in expected[1:]]
 
 
 # -- whole runs in processes of their own -----------------------------------------------------------------------------
@@ -107,11 +114,7 @@ def spawn(folder: Path, config: TrainConfig, *, resume: bool = False) -> multipr
 def end_state(folder: Path) -> tuple[dict, list[dict]]:
     """Digest of every file of the last checkpoint, and the metrics without times."""
     manifest = json.loads((folder / "checkpoints" / "last" / "manifest.json").read_text())
-    kept = [
-        {key: value for key, value in line.items() if not key.startswith(("time/", "memory/"))}
-        for line in read_metrics(folder)
-    ]
-    return manifest, kept
+    return manifest, [without_times(line) for line in read_metrics(folder)]
 
 
 @pytest.fixture(scope="session")
