@@ -82,7 +82,7 @@ def measure(work: Path, kills_wanted: int, seed: int) -> dict[str, Any]:
         raise SystemExit((whole.parent / "log.txt").read_text())
     length = time.monotonic() - tick
     expected, rng = end_state(whole), random.Random(seed)
-    kills, runs, differences, instants = 0, 0, 0, []
+    kills, runs, instants, differences = 0, 0, [], list[str]()
     while kills < kills_wanted:
         folder = work / f"killed-{runs}" / "run"
         folder.parent.mkdir()
@@ -99,10 +99,11 @@ def measure(work: Path, kills_wanted: int, seed: int) -> dict[str, Any]:
                 process = start(recipe, folder, resume=True)
         if process.returncode != 0:
             raise SystemExit((folder.parent / "log.txt").read_text())
-        differences += end_state(folder) != expected
+        found = end_state(folder)
+        differences += [key for key in expected if found[key] != expected[key]]
     return {
-        "what": "SIGKILL at random instants", "kills": kills, "runs": runs, "runs_that_ended_otherwise": differences,
-        "is_equal": differences == 0, "updates_written_when_killed": instants, "updates": len(expected["metrics"]),
+        "what": "SIGKILL at random instants", "kills": kills, "runs": runs, "differences": differences,
+        "is_equal": not differences, "updates_written_when_killed": instants, "updates": len(expected["metrics"]),
         "seed": seed, "command": f"python benchmarks/survival.py --kills {kills_wanted} --seed {seed}",
         "date": time.strftime("%Y-%m-%d"), **provenance(),
     }  # fmt: skip
