@@ -276,14 +276,29 @@ def _check_family(config: Any, name: str) -> None:
 
 
 def _read_spec(name: str, source: dict[str, bool]) -> ImageSpec:
-    """Read the preprocessing constants of a checkpoint."""
-    from transformers import AutoImageProcessor
+    """Read the preprocessing constants of a checkpoint from its file.
 
-    processor = AutoImageProcessor.from_pretrained(name, **source)
-    size = dict(processor.size)
+    The classes are not asked: `AutoImageProcessor` needs torchvision before transformers 5.23.
+    """
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    stored, _ = ImageProcessingMixin.get_image_processor_dict(name, **source)
+    size = stored.get("size") or {}
+    limits = {
+        "min_pixels": stored.get("min_pixels") or size.get("shortest_edge") or size.get("min_pixels"),
+        "max_pixels": stored.get("max_pixels") or size.get("longest_edge") or size.get("max_pixels"),
+    }
     names = ("patch_size", "merge_size", "temporal_patch_size", "image_mean", "image_std")
-    constants = {key: getattr(processor, key) for key in names}
-    return _spec(constants | {"min_pixels": size["shortest_edge"], "max_pixels": size["longest_edge"]})
+    constants = {key: stored.get(key) for key in names} | limits
+    missing = [key for key, value in constants.items() if value is None]
+    if missing:
+        raise ModelError(
+            expected=f"{', '.join(constants)} in the image processor",
+            got=f"no {', '.join(missing)}",
+            where=f"preprocessor_config.json of {name!r}",
+            do="use the image processor that belongs to the checkpoint",
+        )
+    return _spec(constants)
 
 
 def _spec(constants: dict[str, Any]) -> ImageSpec:

@@ -191,7 +191,12 @@ class Policy(nn.Module):
         patches, grid = image_patches(images, self.model_info.spec)
         grids = torch.tensor([grid] * len(images), dtype=torch.int64, device=self.device)
         out = self.network.model.get_image_features(patches.to(self.device), grids)
-        deepstack = [list(layer) for layer in getattr(out, "deepstack_features", None) or []]
+        sizes = [len(embeds) for embeds in out.pooler_output]
+        # transformers 5.23 splits the deep-stack features by frame, 5.17 gives one tensor per layer.
+        deepstack = [
+            layer.split(sizes) if isinstance(layer, torch.Tensor) else layer
+            for layer in getattr(out, "deepstack_features", None) or []
+        ]
         return [
             FrameFeatures(embeds=embeds, deepstack=tuple(layer[i] for layer in deepstack), grid=grid)
             for i, embeds in enumerate(out.pooler_output)

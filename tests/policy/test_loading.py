@@ -198,6 +198,36 @@ def test_an_image_processor_of_another_family_is_refused(checkpoint: Path, tmp_p
         load_model(str(folder), dtype=torch.float32)
 
 
+def test_an_image_processor_without_its_constants_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "copy")
+    (folder / "preprocessor_config.json").write_text(
+        '{"patch_size": 14, "size": {"shortest_edge": 784}}', encoding="utf-8"
+    )
+    with pytest.raises(ModelError, match="no merge_size, temporal_patch_size, image_mean, image_std, max_pixels"):
+        load_model(str(folder), dtype=torch.float32)
+
+
+def test_constants_are_found_in_every_place_where_transformers_writes_them(
+    checkpoint: Path, tmp_path: Path, model: VisionLanguageModel
+) -> None:
+    """Old files have min_pixels and max_pixels beside or inside size; new ones may sit inside processor_config.json."""
+    stored = json.loads((checkpoint / "preprocessor_config.json").read_text(encoding="utf-8"))
+    size = stored.pop("size")
+    limits = {"min_pixels": size["shortest_edge"], "max_pixels": size["longest_edge"]}
+    for place, (file, content) in enumerate(
+        (
+            ("preprocessor_config.json", stored | limits),
+            ("preprocessor_config.json", stored | {"size": limits}),
+            ("preprocessor_config.json", stored | limits | {"size": {"shortest_edge": 1, "longest_edge": 2}}),
+            ("processor_config.json", {"image_processor": stored | {"size": size}}),
+        )
+    ):
+        folder = shutil.copytree(checkpoint, tmp_path / str(place))
+        (folder / "preprocessor_config.json").unlink()
+        (folder / file).write_text(json.dumps(content), encoding="utf-8")
+        assert load_model(str(folder), dtype=torch.float32).spec == model.spec
+
+
 def test_a_tokenizer_of_another_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     from vldac import tiny
 
