@@ -164,7 +164,7 @@ def _stored_model(
     config = AutoConfig.from_pretrained(name, **source)
     _check_family(config, name)
     tokenizer = AutoTokenizer.from_pretrained(name, **source)
-    spec = _read_spec(name, source)
+    spec = read_spec(name, source)
     _check_spec(spec, config, name)
     network, report = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, output_loading_info=True, **source)
     refuse_adapter(network, name)
@@ -186,11 +186,11 @@ def _random_model(
 
     config = known_config(name)
     if config is not None:
-        spec = _spec(known_processor(name))
+        spec = image_spec(known_processor(name))
     else:
         config = AutoConfig.from_pretrained(name, **source)
         _check_family(config, name)
-        spec = _read_spec(name, source)
+        spec = read_spec(name, source)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **source)
     except (OSError, ValueError) as error:
@@ -275,7 +275,7 @@ def _check_family(config: Any, name: str) -> None:
         )
 
 
-def _read_spec(name: str, source: dict[str, bool]) -> ImageSpec:
+def read_spec(name: str, source: dict[str, bool]) -> ImageSpec:
     """Read the preprocessing constants of a checkpoint from its file.
 
     The classes are not asked: `AutoImageProcessor` needs torchvision before transformers 5.23.
@@ -298,10 +298,11 @@ def _read_spec(name: str, source: dict[str, bool]) -> ImageSpec:
             where=f"preprocessor_config.json of {name!r}",
             do="use the image processor that belongs to the checkpoint",
         )
-    return _spec(constants)
+    return image_spec(constants)
 
 
-def _spec(constants: dict[str, Any]) -> ImageSpec:
+def image_spec(constants: dict[str, Any]) -> ImageSpec:
+    """Return the preprocessing constants as `known_processor` or an image processor's file has them."""
     return ImageSpec(
         patch_size=int(constants["patch_size"]),
         merge_size=int(constants["merge_size"]),

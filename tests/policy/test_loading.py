@@ -120,7 +120,7 @@ def test_a_random_model_acts_and_scores(offline: list[tuple[Any, ...]], family: 
 
     constants = known_processor(KNOWN[family])
     model = random_model(
-        shrunken(KNOWN[family]), loading._spec(constants), None, name="shrunken", dtype=torch.float32,
+        shrunken(KNOWN[family]), loading.image_spec(constants), None, name="shrunken", dtype=torch.float32,
         say=lambda text: None,
     )  # fmt: skip
     config = ModelConfig(lora_rank=2, value_hidden=(8,))
@@ -238,7 +238,7 @@ def test_a_tokenizer_of_another_model_is_refused(checkpoint: Path, tmp_path: Pat
 
 
 def test_the_processor_of_a_known_id_must_fit_its_vision_tower() -> None:
-    spec = loading._spec(known_processor(KNOWN["qwen3_vl"]))
+    spec = loading.image_spec(known_processor(KNOWN["qwen3_vl"]))
     with pytest.raises(ModelError, match="as in the vision tower"):
         random_model(shrunken(KNOWN["qwen2_vl"]), spec, None, name="mixed", dtype=torch.float32)
 
