@@ -191,11 +191,15 @@ def _random_model(
         config = AutoConfig.from_pretrained(name, **source)
         _check_family(config, name)
         spec = read_spec(name, source)
+    tokenizer = None
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **source)
+        why = "its folder has none"
     except (OSError, ValueError) as error:
-        say(f"no tokenizer of {name} at hand ({str(error).splitlines()[0]})")
+        why = str(error).splitlines()[0]
+    if tokenizer is None or len(tokenizer) < 256:  # for a folder without one, transformers returns an empty tokenizer
         tokenizer = None
+        say(f"no tokenizer of {name} at hand: {why}")
     return random_model(config, spec, tokenizer, name=name, dtype=dtype, device=device, say=say)
 
 

@@ -113,6 +113,21 @@ def test_random_weights_of_a_known_id_need_no_network(
     assert model.network.config.text_config.eos_token_id == model.tokenizer.eos_token_id
 
 
+def test_random_weights_of_a_folder_with_only_a_configuration_get_a_local_tokenizer(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """transformers would return an empty tokenizer for it, without a word."""
+    for file in ("config.json", "preprocessor_config.json"):
+        shutil.copy(checkpoint / file, tmp_path / file)
+    said: list[str] = []
+    model = load_model(str(tmp_path), dtype=torch.float32, random_weights=True, say=said.append)
+    assert len(model.tokenizer) > 256
+    assert model.tokenizer("<|image_pad|>").input_ids == [model.network.config.image_token_id]
+    assert said[0].endswith("its folder has none")
+    with pytest.raises(ModelError):
+        load_model(str(tmp_path), dtype=torch.float32)
+
+
 def test_a_random_model_acts_and_scores(offline: list[tuple[Any, ...]], family: str) -> None:
     import numpy as np
 
