@@ -129,8 +129,9 @@ def one_update(trainer: Any, device: Any) -> dict[str, Any]:
         "env_steps": steps,
         "seconds": seconds,
         "env_steps_per_s": steps / seconds,
-        "phases_s": {"collect": collected, "update": seconds - collected}
-        | {key.removeprefix("time/").removesuffix("_s"): metrics[key] for key in metrics if key.startswith("time/")},
+        "collect_s": collected,
+        "update_s": seconds - collected,
+        "phases_s": {key[5:].removesuffix("_s"): metrics[key] for key in metrics if key.startswith("time/")},
         "response_tokens_mean": metrics["rollout/response_tokens_mean"],
         "first_ratio_deviation": metrics["policy/first_ratio_deviation"],
         "decode_mismatch_mean": metrics.get("policy/decode_mismatch_mean"),

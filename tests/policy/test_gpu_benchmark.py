@@ -25,9 +25,10 @@ def test_the_stand_in_does_three_updates_and_reports_rates_phases_and_memory(tmp
     assert [u["is_value_warmup"] for u in row["updates"]] == [True, True, False]
     assert row["command"] == f"python benchmarks/gpu_7b.py --stand-in --json {row_file}"
     for update in row["updates"]:
-        phases = update["phases_s"]
         assert update["env_steps_per_s"] == pytest.approx(8 / update["seconds"])
-        assert phases["collect"] + phases["update"] == pytest.approx(update["seconds"], rel=1e-3, abs=0.01)
+        phases = update["phases_s"]
+        assert 0 < phases["generate"] <= update["collect_s"] < update["seconds"]
+        assert 0 < phases["backward"] <= phases["update"] <= update["update_s"]
         assert update["first_ratio_deviation"] <= 1e-4
     memory = row["memory"]
     assert memory["update_peak_bytes"] > memory["estimate"]["terms"]["frozen weights, float32"] > 0
