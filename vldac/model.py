@@ -78,6 +78,8 @@ def load_model(
     """
     from safetensors import SafetensorError
 
+    folder = Path(name).expanduser()
+    name = str(folder) if folder.exists() else name
     source = _source(name, say)
     try:
         if random_weights:

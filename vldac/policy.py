@@ -10,6 +10,7 @@ Shapes: B rows (environment steps), L padded tokens, P longest prompt, N respons
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -131,8 +132,9 @@ class Policy(nn.Module):
             task_type="CAUSAL_LM",
         )
         model.network.requires_grad_(False)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             torch.manual_seed(seed)
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by a name that 5.23 deprecates
             self.peft = get_peft_model(model.network, lora, autocast_adapter_dtype=True)
             self.value_head = ValueHead(self.hidden_size, config.value_hidden)
         if config.gradient_checkpointing:

@@ -166,6 +166,43 @@ def test_random_weights_are_the_same_at_each_call_and_leave_the_random_state_alo
     assert one.tokenizer.get_vocab() == own.tokenizer.get_vocab()
 
 
+def test_a_model_with_a_tied_head_loads_and_trains_without_moving_the_head(family: str, tmp_path: Path) -> None:
+    """2B, 3B and 4B tie head and embeddings: the file has no head, and nothing may be reported missing or be trained."""
+    from transformers import AutoModelForImageTextToText
+
+    name = KNOWN[family]
+    config = shrunken(name)
+    config.tie_word_embeddings = config.text_config.tie_word_embeddings = True
+    spec = loading.image_spec(known_processor(name))
+    built = random_model(config, spec, None, name="tied", dtype=torch.float32, say=lambda text: None)
+    built.network.save_pretrained(tmp_path)
+    built.tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(known_processor(name)), encoding="utf-8")
+    assert "lm_head.weight" not in load_file(tmp_path / "model.safetensors")
+    model = load_model(str(tmp_path), dtype=torch.float32)
+    network = model.network
+    assert network.get_output_embeddings().weight is network.get_input_embeddings().weight
+    assert isinstance(network, type(AutoModelForImageTextToText.from_config(config)))
+    policy = Policy(model, ModelConfig(lora_rank=2, value_hidden=(8,)), device=torch.device("cpu"), seed=0)
+    assert not policy.head_weight.requires_grad
+    assert len(policy.lora_parameters()) == 2 * 7 * 2
+
+
+def test_a_folder_under_the_home_directory_is_found(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(checkpoint, tmp_path / "mine")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_model("~/mine", dtype=torch.float32).name == str(tmp_path / "mine")
+
+
+def test_making_a_policy_is_silent(
+    model: VisionLanguageModel, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Policy(model, ModelConfig(lora_rank=2, value_hidden=(8,)), device=torch.device("cpu"), seed=0)
+    assert [str(w.message) for w in recwarn] == [] and capfd.readouterr().out == ""
+
+
 def test_a_text_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "qwen2"}', encoding="utf-8")
     for random_weights in (False, True):
