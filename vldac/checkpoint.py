@@ -99,7 +99,7 @@ def _rollout_state(rollout: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any
             unique[id(prompt.ids)] = len(unique)
     state = {
         "rounds_done": rollout.rounds_done + is_full,
-        "prompts": [[unique[id(p.ids)], p.next_position, list(p.frames)] for p in prompts],
+        "prompts": [[unique[id(p.ids)], p.next_position, list(p.frames), p.image_tokens] for p in prompts],
         "episodes": [] if is_full else [dataclasses.asdict(e) for e in rollout.episodes],
     }
     return tensors, state
@@ -282,9 +282,9 @@ def _restore_rollout(rollout: Any, tensors: dict[str, torch.Tensor], state: dict
     rollout.prompts = [
         Prompt(
             ids=tensors[f"rollout/prompt/{number}/ids"], positions=tensors[f"rollout/prompt/{number}/positions"],
-            next_position=next_position, frames=tuple(shown),
+            next_position=next_position, frames=tuple(shown), image_tokens=image_tokens,
         )
-        for number, next_position, shown in state["prompts"]
+        for number, next_position, shown, image_tokens in state["prompts"]
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from vldac.config import TrainConfig
 from vldac.errors import ConfigError, Stopped
 from vldac.metrics import wilson_interval
 from vldac.player import Player
-from vldac.policy import Policy
+from vldac.policy import Policy, pick_device
 from vldac.rollout import final_info
 
 _ROWS = 64
@@ -119,7 +119,6 @@ def evaluate(
     from vldac.checkpoint import load_weights, read_checkpoint
     from vldac.configuration import parse_config
     from vldac.model import load_model
-    from vldac.trainer import pick_device
 
     path = Path(checkpoint)
     state = read_checkpoint(path)

@@ -10,6 +10,7 @@ Shapes: B rows (environment steps), L padded tokens, P longest prompt, N respons
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,14 @@ from torch import nn
 from vldac.config import ModelConfig
 from vldac.errors import SelfCheckError
 from vldac.kernels import linear_logprob, pack_action_rows, sample_with_logprob
-from vldac.model import LORA_TARGETS, VisionLanguageModel
+from vldac.logits import head_logits
+from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
 from vldac.prompting import Prompt, image_patches
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" is a GPU if there is one, else the CPU."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +124,7 @@ class Policy(nn.Module):
         super().__init__()
         from peft import LoraConfig, get_peft_model
 
+        refuse_adapter(model.network, model.name)
         self.model_info = model
         self.encoder = model.encoder()
         self.hidden_size = int(model.network.config.get_text_config().hidden_size)
@@ -129,12 +137,16 @@ class Policy(nn.Module):
             task_type="CAUSAL_LM",
         )
         model.network.requires_grad_(False)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             torch.manual_seed(seed)
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by a name that 5.23 deprecates
             self.peft = get_peft_model(model.network, lora, autocast_adapter_dtype=True)
             self.value_head = ValueHead(self.hidden_size, config.value_hidden)
         if config.gradient_checkpointing:
-            model.network.gradient_checkpointing_enable({"use_reentrant": False})
+            network = model.network  # transformers before 5.23 knows only the second name
+            enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
+        self.is_checkpointing = config.gradient_checkpointing
         self._settle(device)
 
     @classmethod
@@ -145,6 +157,7 @@ class Policy(nn.Module):
         policy.model_info, policy.encoder, policy.peft = model, model.encoder(), model.network
         policy.hidden_size = int(model.network.config.get_text_config().hidden_size)
         policy.value_head = ValueHead(policy.hidden_size, ())
+        policy.is_checkpointing = False
         policy._settle(model.network.device)
         return policy
 
@@ -185,7 +198,12 @@ class Policy(nn.Module):
         patches, grid = image_patches(images, self.model_info.spec)
         grids = torch.tensor([grid] * len(images), dtype=torch.int64, device=self.device)
         out = self.network.model.get_image_features(patches.to(self.device), grids)
-        deepstack = [list(layer) for layer in getattr(out, "deepstack_features", None) or []]
+        sizes = [len(embeds) for embeds in out.pooler_output]
+        # transformers 5.23 splits the deep-stack features by frame, 5.17 gives one tensor per layer.
+        deepstack = [
+            layer.split(sizes) if isinstance(layer, torch.Tensor) else layer
+            for layer in getattr(out, "deepstack_features", None) or []
+        ]
         return [
             FrameFeatures(embeds=embeds, deepstack=tuple(layer[i] for layer in deepstack), grid=grid)
             for i, embeds in enumerate(out.pooler_output)
@@ -214,21 +232,57 @@ class Policy(nn.Module):
                 where="forward pass",
                 do="report this: a frame was dropped or a placeholder was sampled",
             )
+        extra: dict[str, object] = {}
         if count:
             inputs = inputs.masked_scatter(is_image[..., None], embeds.to(inputs.dtype))
-        extra = (
-            {"visual_pos_masks": is_image, "deepstack_visual_embeds": list(deepstack)} if deepstack and count else {}
-        )
-        out = network.model.language_model(
-            inputs_embeds=inputs,
-            attention_mask=attention_mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=cache is not None,
-            **extra,
-        )
+            levels = len(getattr(network.config.vision_config, "deepstack_visual_indexes", ()))
+            if len(deepstack) != levels:
+                raise SelfCheckError(
+                    expected=f"{levels} deep-stack features per frame, as the vision tower has",
+                    got=str(len(deepstack)),
+                    where="forward pass",
+                    do="report this: frame features were stored without their deep-stack part",
+                )
+            if levels:
+                extra = {"visual_pos_masks": is_image, "deepstack_visual_embeds": list(deepstack)}
+        return self._language_model(inputs, attention_mask, positions, cache, **extra)
+
+    def _language_model(
+        self,
+        inputs: torch.Tensor,
+        attention_mask: torch.Tensor,
+        positions: torch.Tensor,
+        cache: object,
+        **extra: object,
+    ) -> torch.Tensor:
+        """Run the decoder layers on embeddings [B, L, H]; `extra` is Qwen3-VL's deep-stack input."""
+        with self._checkpointed(self.is_checkpointing and cache is None and torch.is_grad_enabled()):
+            out = self.network.model.language_model(
+                inputs_embeds=inputs,
+                attention_mask=attention_mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=cache is not None,
+                **extra,
+            )
         hidden: torch.Tensor = out.last_hidden_state
         return hidden
+
+    @contextlib.contextmanager
+    def _checkpointed(self, is_on: bool) -> Iterator[None]:
+        """Let the decoder layers recompute their activations in backward.
+
+        transformers skips gradient checkpointing without a word unless a layer says it is in training mode. The policy
+        stays in evaluation mode (no dropout), so only the layers' own flag is set, not that of the modules inside.
+        """
+        layers = self.network.model.language_model.layers if is_on else ()
+        for layer in layers:
+            layer.training = True
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.training = False
 
     def forward(self, batch: TokenBatch, *, temperature: float) -> Evaluation:
         """Score the response tokens of a batch and read one value per row."""
@@ -262,8 +316,9 @@ class Policy(nn.Module):
 
     @property
     def pad_id(self) -> int:
-        """Id used for padding; masked everywhere."""
-        return int(self.model_info.tokenizer.pad_token_id)
+        """Id used for padding; masked everywhere, so that its value never matters."""
+        tokenizer = self.model_info.tokenizer
+        return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
 
     # -- acting -----------------------------------------------------------------------------------------------------
 
@@ -291,9 +346,8 @@ class Policy(nn.Module):
         mask = batch.attention_mask
         hidden = self._trunk(batch.input_ids, mask, batch.positions, batch.embeds, batch.deepstack, cache)[:, -1]
         value = self.value_head(hidden)
+        embedding = self.network.get_input_embeddings()
         rows = torch.arange(count, device=self.device)
-        none: tuple[torch.Tensor, ...] = ()
-        no_embeds = hidden.new_empty(0, self.hidden_size)
         seeds = seeds.to(self.device)
         tokens = torch.zeros(count, max_new_tokens, dtype=torch.int64, device=self.device)
         logprobs = torch.zeros(count, max_new_tokens, device=self.device)
@@ -301,9 +355,8 @@ class Policy(nn.Module):
         lengths = torch.full((count,), max_new_tokens, dtype=torch.int64, device=self.device)
         ended = torch.zeros(count, dtype=torch.bool, device=self.device)
         for index in range(max_new_tokens):
-            logits = hidden.float() @ self.head_weight.float().T
             sampled = sample_with_logprob(
-                logits,
+                head_logits(hidden, self.head_weight),
                 temperature=temperature,
                 banned_ids=self.banned_ids,
                 top_k=top_k,
@@ -311,31 +364,31 @@ class Policy(nn.Module):
                 position=torch.full_like(rows, index),
                 greedy=greedy,
             )
-            if not bool(sampled.valid.all()):
+            is_end = torch.isin(sampled.token, self.end_ids)
+            tokens[rows, index] = sampled.token
+            logprobs[rows, index] = sampled.logprob_raw
+            entropies[rows, index] = sampled.entropy
+            lengths[rows] = torch.where(is_end, index + 1, lengths[rows])
+            ended[rows] = is_end
+            # The one host-device synchronisation of a token.
+            is_valid, all_ended, any_ended = torch.stack([sampled.valid.all(), is_end.all(), is_end.any()]).tolist()
+            if not is_valid:
                 raise SelfCheckError(
                     expected="finite logits",
                     got="NaN or infinite logits while decoding",
                     where=f"response token {index}",
                     do="check the weights and the learning rate; resume from the last good checkpoint",
                 )
-            tokens[rows, index] = sampled.token
-            logprobs[rows, index] = sampled.logprob_raw
-            entropies[rows, index] = sampled.entropy
-            is_end = torch.isin(sampled.token, self.end_ids)
-            lengths[rows[is_end]] = index + 1
-            ended[rows[is_end]] = True
-            if index + 1 == max_new_tokens or bool(is_end.all()):
+            if index + 1 == max_new_tokens or all_ended:
                 break
-            if bool(is_end.any()):
+            token = sampled.token
+            if any_ended:
                 keep = (~is_end).nonzero()[:, 0]
-                rows, mask = rows[keep], mask[keep]
+                rows, mask, token = rows[keep], mask[keep], token[keep]
                 cache.batch_select_indices(keep)
-                token = sampled.token[keep]
-            else:
-                token = sampled.token
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
             position = (first_position[rows] + index).expand(3, -1)[..., None]
-            hidden = self._trunk(token[:, None], mask, position, no_embeds, none, cache)[:, -1]
+            hidden = self._language_model(embedding(token[:, None]), mask, position, cache)[:, -1]
         host_lengths = lengths.tolist()
         token_rows, logprob_rows = tokens.cpu(), logprobs.cpu()
         within = torch.arange(max_new_tokens, device=self.device)[None] < lengths[:, None]
@@ -346,6 +399,21 @@ class Policy(nn.Module):
             value=value.cpu(),
             has_end=ended.cpu().numpy(),
         )
+
+
+def _check_frames(prompts: Sequence[Prompt], features: Sequence[Sequence[FrameFeatures]]) -> None:
+    """Row by row, features and placeholders must agree: a total that agrees could still hide frames in the wrong row."""
+    if not any(features):
+        return
+    for row, (prompt, own) in enumerate(zip(prompts, features, strict=True)):
+        given = sum(len(frame.embeds) for frame in own)
+        if prompt.image_tokens is not None and given != prompt.image_tokens:
+            raise SelfCheckError(
+                expected=f"{prompt.image_tokens} image features, one per placeholder of the prompt",
+                got=f"{given} from {len(own)} frames",
+                where=f"row {row} of a batch",
+                do="report this: a frame was dropped, added or put into another row",
+            )
 
 
 def _stack_features(
@@ -366,7 +434,11 @@ def collate(
     device: torch.device,
     pad_id: int,
 ) -> TokenBatch:
-    """Right-pad prompts followed by responses ([tokens] int64 each) into one batch on `device`."""
+    """Right-pad prompts followed by responses ([tokens] int64 each) into one batch on `device`.
+
+    Raises SelfCheckError where a row's frames do not fill its placeholders (rows without any features pass: see `_trunk`).
+    """
+    _check_frames(prompts, features)
     prompt_lengths = [len(p.ids) for p in prompts]
     totals = [n + len(r) for n, r in zip(prompt_lengths, responses, strict=True)]
     length = max(totals)
@@ -395,6 +467,7 @@ def collate_left(
     prompts: Sequence[Prompt], features: Sequence[Sequence[FrameFeatures]], device: torch.device, pad_id: int
 ) -> tuple[TokenBatch, torch.Tensor]:
     """Left-pad prompts for decoding; also returns the position of each row's first response token, [B] int64."""
+    _check_frames(prompts, features)
     length = max(len(p.ids) for p in prompts)
     input_ids = torch.full((len(prompts), length), pad_id, dtype=torch.int64)
     positions = torch.zeros(3, len(prompts), length, dtype=torch.int64)

@@ -2,12 +2,19 @@
 
 Image placeholders are expanded exactly once, here; everything downstream handles token ids. Image preprocessing equals
 `Qwen2VLImageProcessorPil` (tested): resize to a multiple of patch x merge with Pillow's bicubic filter, rescale, normalise,
-cut into patches with the single frame repeated over the temporal axis.
+cut into patches with the single frame repeated over the temporal axis. (The torchvision back end that `AutoProcessor` takes
+where torchvision is installed resizes differently: up to 0.3 in normalised units on noise; see the tests.)
+
+Text that comes from an environment is not trusted. A web page may well contain "<|im_end|>" or "<|image_pad|>"; read as a
+special token it would end the turn or stand for a picture that is not there. Such strings are broken up with a space
+("< |im_end|>") before the chat template sees them: the model still reads them, as plain text, and the template's own tokens
+are the only special ones. `PromptEncoder.neutralised` counts them.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +58,8 @@ class Prompt:
     """Position of the first response token, equal on the three axes."""
     frames: tuple[int, ...]
     """Frame ids in the order of their placeholders."""
+    image_tokens: int | None = None
+    """Number of image placeholders in `ids`; None where the prompt was made by other means."""
 
 
 def smart_resize(height: int, width: int, spec: ImageSpec) -> tuple[int, int]:
@@ -63,8 +72,8 @@ def smart_resize(height: int, width: int, spec: ImageSpec) -> tuple[int, int]:
             do="choose another env.image_size",
         )
     factor = spec.factor
-    new_height = max(factor, round(height / factor) * factor)
-    new_width = max(factor, round(width / factor) * factor)
+    new_height = round(height / factor) * factor
+    new_width = round(width / factor) * factor
     if new_height * new_width > spec.max_pixels:
         beta = math.sqrt(height * width / spec.max_pixels)
         new_height = max(factor, math.floor(height / beta / factor) * factor)
@@ -110,6 +119,10 @@ class PromptEncoder:
         self.image_token_id: int = model.config.image_token_id
         self._image_token: str = tokenizer.convert_ids_to_tokens(self.image_token_id)
         self._cache: dict[tuple[str, int, tuple[int, int, int]], tuple[torch.Tensor, torch.Tensor, int]] = {}
+        special = sorted(_special_tokens(tokenizer), key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, special)))
+        self.neutralised = 0
+        """Special tokens found in texts so far, and broken up."""
         if not tokenizer.chat_template:
             raise ModelError(
                 expected="a tokenizer with a chat template",
@@ -119,9 +132,22 @@ class PromptEncoder:
             )
 
     def text(self, messages: Sequence[Message]) -> str:
-        """Return the prompt as text, generation prompt included, one placeholder per image."""
-        rendered = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        return str(rendered)
+        """Return the prompt as text, generation prompt included, one placeholder per image, texts neutralised."""
+        safe = [self._neutral_message(message) for message in messages]
+        return str(self.tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True))
+
+    def _neutral_message(self, message: Message) -> Message:
+        content = message["content"]
+        if isinstance(content, str):
+            return {**message, "content": self._neutral(content)}
+        parts = [{**part, "text": self._neutral(part["text"])} if "text" in part else part for part in content]
+        return {**message, "content": parts}
+
+    def _neutral(self, text: str) -> str:
+        """Put a space after the first character of every special token."""
+        text, found = self._special.subn(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+        self.neutralised += found
+        return text
 
     def encode(self, messages: Sequence[Message], frames: Sequence[int], grid: tuple[int, int, int]) -> Prompt:
         """Return the prompt of `messages` whose images, in order, are `frames`, each of `grid` patches."""
@@ -132,12 +158,27 @@ class PromptEncoder:
                 self._cache.clear()
             self._cache[key] = self._tokenize(text, len(frames), grid)
         ids, positions, next_position = self._cache[key]
-        return Prompt(ids=ids, positions=positions, next_position=next_position, frames=tuple(frames))
+        image_tokens = len(frames) * math.prod(grid) // self.spec.merge_size**2
+        return Prompt(
+            ids=ids,
+            positions=positions,
+            next_position=next_position,
+            frames=tuple(frames),
+            image_tokens=image_tokens,
+        )
 
     def _tokenize(
         self, text: str, num_frames: int, grid: tuple[int, int, int]
     ) -> tuple[torch.Tensor, torch.Tensor, int]:
         per_frame = math.prod(grid) // self.spec.merge_size**2
+        images = text.count(self._image_token)
+        if images != num_frames:
+            raise ModelError(
+                expected=f"one image item in the chat messages per frame: {num_frames}",
+                got=str(images),
+                where="prompt encoding",
+                do="give as many image items as frames, and a chat template that writes one placeholder for each",
+            )
         ids = torch.tensor(
             self.tokenizer(text.replace(self._image_token, self._image_token * per_frame)).input_ids, dtype=torch.int64
         )
@@ -147,7 +188,7 @@ class PromptEncoder:
                 expected=f"{per_frame * num_frames} image placeholders for {num_frames} frames of grid {grid}",
                 got=f"{int(is_image.sum())} in the tokenised prompt",
                 where="prompt encoding",
-                do="check that the chat template writes one placeholder per image and that texts contain none",
+                do="report this: the tokenizer splits or joins placeholders",
             )
         grids = torch.tensor([grid] * num_frames, dtype=torch.int64) if num_frames else None
         if grids is None:
@@ -160,3 +201,9 @@ class PromptEncoder:
                 attention_mask=torch.ones_like(ids)[None],
             )[0][:, 0]
         return ids, positions, int(positions.max()) + 1
+
+
+def _special_tokens(tokenizer: Any) -> set[str]:
+    """Strings that the tokenizer reads as one special id."""
+    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return {token for token in added | set(tokenizer.all_special_tokens) if len(token) > 1}

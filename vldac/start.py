@@ -12,6 +12,7 @@ import torch
 from vldac.config import TrainConfig
 from vldac.errors import Stopped
 from vldac.model import VisionLanguageModel, load_model
+from vldac.policy import pick_device
 
 Say = Callable[[str], None]
 
@@ -22,7 +23,10 @@ def start_model(
     """Load `config.model.name`. "tiny" is loaded from tiny.clone_dir or `folder`/warm_start, or built there first."""
     if config.model.name != "tiny":
         dtype = getattr(torch, config.model.dtype)
-        return load_model(config.model.name, dtype=dtype, random_weights=config.model.random_weights)
+        device = pick_device(config.device)
+        return load_model(
+            config.model.name, dtype=dtype, random_weights=config.model.random_weights, device=device, say=say
+        )
     place = (
         Path(config.tiny.clone_dir) if config.tiny.clone_dir else (folder or Path(tempfile.mkdtemp())) / "warm_start"
     )

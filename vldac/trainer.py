@@ -22,7 +22,7 @@ from vldac.errors import EnvError
 from vldac.metrics import wilson_interval
 from vldac.model import VisionLanguageModel
 from vldac.optim import adam, cosine
-from vldac.policy import Policy
+from vldac.policy import Policy, pick_device
 from vldac.rollout import Rollout
 from vldac.update import OldLogprobs, Updater, epoch_plan, score
 
@@ -43,11 +43,6 @@ def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
         image_size=env.image_size,
         max_episode_steps=env.max_episode_steps,
     )
-
-
-def pick_device(name: str) -> torch.device:
-    """ "auto" is a GPU if there is one, else the CPU."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 class Trainer:
