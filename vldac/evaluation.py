@@ -126,8 +126,9 @@ def evaluate(
     config = parse_config(json.dumps(state["json"]["config"]), where=str(path), overrides=overrides)
     if not allow_seed_overlap:
         refuse_overlap(tuple(state["json"]["train_seeds"]), seed, episodes)
-    model = load_model(base_model(path, state["json"]["model"]), dtype=getattr(torch, config.model.dtype))
-    policy = Policy(model, config.model, device=pick_device(config.device), seed=config.seed)
+    device = pick_device(config.device)
+    model = load_model(base_model(path, state["json"]["model"]), dtype=getattr(torch, config.model.dtype), device=device)
+    policy = Policy(model, config.model, device=device, seed=config.seed)
     load_weights(policy, state["tensors"], path)
     return play_episodes(policy, config, episodes=episodes, seed=seed)
 
