@@ -210,7 +210,7 @@ def _apply_named(arguments: TrainArguments, rest: Sequence[str]) -> TrainConfig:
         "env": ("env", "id", arguments.env),
         "num_updates": ("optim", "num_updates", arguments.num_updates),
     }
-    given = {_plain(word.partition("=")[0]) for word in rest if word.startswith("--")}
+    given = _flags(rest)
     for short, (section, key, value) in named.items():
         if value is None:
             continue
@@ -224,6 +224,16 @@ def _apply_named(arguments: TrainArguments, rest: Sequence[str]) -> TrainConfig:
         inner = dataclasses.replace(getattr(config, section), **{key: value})
         config = dataclasses.replace(config, **{section: inner})
     return config
+
+
+def given_settings(argv: Sequence[str]) -> list[str]:
+    """Return the dotted names of the settings that the arguments of `train` name, each once."""
+    named = {"model": "model.name", "env": "env.id", "num_updates": "optim.num_updates"}
+    return [name for name in dict.fromkeys(named.get(flag, flag) for flag in _flags(argv)) if name in setting_types()]
+
+
+def _flags(argv: Sequence[str]) -> list[str]:
+    return [_plain(word.partition("=")[0]) for word in argv if word.startswith("--")]
 
 
 def _plain(flag: str) -> str:

@@ -17,6 +17,7 @@ from vldac.errors import CheckpointError, ConfigError, FourPartError, Stopped, n
 
 if TYPE_CHECKING:
     from vldac.arguments import TrainArguments
+    from vldac.config import TrainConfig
 
 _HELP = """\
 usage: vldac COMMAND ...
@@ -81,8 +82,8 @@ def _train(argv: Sequence[str]) -> int:
     if arguments.dry_run:
         print(dry_run(config))
         return 0
-    for note in preflight(config):
-        print(note)
+    for note in [*_resume_notes(arguments, config, argv), *preflight(config)]:
+        print(f"note: {note}")
     from vldac.run import prepare_run_dir, run
     from vldac.signals import EXIT_STOPPED
 
@@ -106,16 +107,30 @@ def _check_resume(arguments: TrainArguments) -> None:
             expected="--run-dir with --resume", got="--resume alone", where="vldac train",
             do="name the folder of the run to go on with",
         )  # fmt: skip
-    if arguments.resume and arguments.run_dir and not arguments.run_dir.is_dir():
-        raise ConfigError(
-            expected="the folder of a run to resume", got="no such folder", where=str(arguments.run_dir),
-            do="check --run-dir, or leave --resume out to start a new run there",
-        )  # fmt: skip
     if arguments.resume_from is not None and not arguments.resume_from.is_dir():
         raise CheckpointError(
             expected="a checkpoint folder", got="no such folder", where=str(arguments.resume_from),
             do="check the path; a run keeps its checkpoints in <run>/checkpoints",
         )  # fmt: skip
+
+
+def _resume_notes(arguments: TrainArguments, config: TrainConfig, argv: Sequence[str]) -> list[str]:
+    """Say what a resumed run does not take from the command line: it keeps its own configuration but for num_updates."""
+    if not (arguments.resume or arguments.resume_from is not None):
+        return []
+    stored = (arguments.run_dir or Path()) / "config.yaml"
+    if arguments.run_dir is None or not stored.is_file():
+        return [] if arguments.resume_from else [f"nothing to resume in {arguments.run_dir}: a new run starts there"]
+    from vldac.arguments import given_settings
+    from vldac.configuration import read_config, setting_value
+
+    kept = read_config(stored.read_text(encoding="utf-8"), where=str(stored))
+    names = [name for name in given_settings(argv) if name != "optim.num_updates"]
+    return [
+        f"--{name} {setting_value(config, name)} is ignored: the resumed run keeps {setting_value(kept, name)} of {stored}"
+        for name in names
+        if setting_value(config, name) != setting_value(kept, name)
+    ]
 
 
 def _eval(argv: Sequence[str]) -> int:

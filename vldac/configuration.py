@@ -235,6 +235,8 @@ def check_config(config: TrainConfig) -> None:
         "model.lora_dropout",
         "use 0, or waive 'dropout' and 'first-ratio'",
     )
+    share = env.max_fault_frac
+    refuse(0 <= share <= 1, "a share between 0 and 1", share, "env.max_fault_frac", "use 0.05")
     refuse(model.lora_dropout < 1, "a dropout below 1", model.lora_dropout, "model.lora_dropout", "use 0")
     refuse(0 <= algorithm.gamma <= 1, "0 <= gamma <= 1", algorithm.gamma, "algorithm.gamma", "use 0.99")
     refuse(0 <= algorithm.gae_lambda <= 1, "0 <= lambda <= 1", algorithm.gae_lambda, "algorithm.gae_lambda", "use 0.95")
@@ -283,18 +285,17 @@ _NOT_NEGATIVE = (
     "seed", "num_threads", "keep_checkpoints", "rollout.top_k", "model.lora_dropout", "algorithm.kl_coef",
     "algorithm.value_coef", "algorithm.value_clip", "algorithm.ratio_guard", "optim.lr", "optim.lr_final", "optim.value_lr",
     "optim.value_lr_final", "optim.adam_eps", "optim.warmup_updates", "optim.warmup_cap", "eval.episodes", "eval.seed", "eval.every",
-    "tiny.clone_updates",
+    "tiny.clone_updates", "optim.microbatch_tokens", "trajectories_every", "alarms.stop_after",
 )  # fmt: skip
 
 
+def setting_value(config: TrainConfig, name: str) -> Any:
+    """Return the value of a setting by its dotted name."""
+    return functools.reduce(getattr, name.split("."), config)
+
+
 def _flat(config: TrainConfig) -> list[tuple[str, Any]]:
-    pairs = []
-    for name in setting_types():
-        value: Any = config
-        for part in name.split("."):
-            value = getattr(value, part)
-        pairs.append((name, value))
-    return pairs
+    return [(name, setting_value(config, name)) for name in setting_types()]
 
 
 def to_yaml(config: TrainConfig) -> str:

@@ -185,6 +185,13 @@ def logits_bytes(shape: DecoderShape, *, rows: int, dtype_bytes: int) -> int:
     return max(5 * chunk, 3 * chunk + head_copy)
 
 
+def rows_per_pass(config: TrainConfig, prompt: PromptSize) -> int:
+    """Return the environment steps of one forward and backward pass, responses at their longest."""
+    optim, length = config.optim, prompt.total + config.rollout.max_new_tokens
+    rows = min(optim.microbatch_steps, optim.minibatch_steps, config.rollout.steps_per_update)
+    return max(1, min(rows, optim.microbatch_tokens // length)) if optim.microbatch_tokens else rows
+
+
 def estimate_memory(
     config: TrainConfig, facts: ModelFacts, counts: ParameterCounts, prompt: PromptSize
 ) -> MemoryEstimate:
@@ -192,8 +199,7 @@ def estimate_memory(
     shape = DecoderShape.of(facts.config)
     b = 4 if config.model.dtype == "float32" else 2
     envs, steps, images = config.env.num_envs, config.rollout.steps_per_update, config.env.num_images
-    rows = min(config.optim.microbatch_steps, config.optim.minibatch_steps, steps)
-    length = prompt.total + config.rollout.max_new_tokens
+    rows, length = rows_per_pass(config, prompt), prompt.total + config.rollout.max_new_tokens
     layer = layer_activation_bytes(shape, rows=rows, length=length, rank=config.model.lora_rank, dtype_bytes=b)
     if config.model.gradient_checkpointing:
         activations = checkpointed_activation_bytes(shape, layer, rows=rows, length=length, dtype_bytes=b)
@@ -219,11 +225,11 @@ def estimate_memory(
              remedy="lower model.lora_rank"),
         term(name="value head, float32: weights and Adam", size=counts.value_head * 12, phase="always",
              remedy="narrow model.value_hidden"),
-        term(name=f"image features of {steps} steps", size=(steps + envs) * images * one_frame, phase="always",
+        term(name=f"image features of {steps} steps", size=(steps + envs * images) * one_frame, phase="always",
              remedy="lower rollout.steps_per_update or env.image_size"),
         term(name=f"KV cache, {envs} x {length} tokens", size=kv, phase="rollout", remedy=fewer_envs),
         term(name=f"rollout workspace, {envs} rows", phase="rollout", remedy=fewer_envs,
-             size=max(prefill, decode, vision_workspace_bytes(facts, prompt, frames=envs * images, dtype_bytes=b))),
+             size=max(prefill, decode, vision_workspace_bytes(facts, prompt, frames=envs, dtype_bytes=b))),
         term(name="gradients, LoRA and value head", size=counts.trainable * 4, phase="update",
              remedy="lower model.lora_rank"),
         term(name=f"activations of {rows} x {length} tokens ({what})", size=activations, phase="update",
@@ -232,7 +238,7 @@ def estimate_memory(
         term(name=f"workspace of the {widest}", size=max(scoring, workspace), phase="update", remedy=fewer_rows),
     )  # fmt: skip
     width, height = prompt.rendered
-    return MemoryEstimate(terms=terms, frames=(steps + envs) * width * height * 3)
+    return MemoryEstimate(terms=terms, frames=(steps + envs * images) * width * height * 3)
 
 
 def vision_workspace_bytes(facts: ModelFacts, prompt: PromptSize, *, frames: int, dtype_bytes: int) -> int:
@@ -282,6 +288,7 @@ def _size_text(config: TrainConfig, prompt: PromptSize) -> str:
     optim, steps, envs = config.optim, config.rollout.steps_per_update, config.env.num_envs
     batches = math.ceil(steps / optim.minibatch_steps)
     rows = min(optim.minibatch_steps, steps)
+    per_pass = rows_per_pass(config, prompt)
     guess = f"estimated at {CHARACTERS_PER_TOKEN} characters a token and {CHAT_FORMAT_TOKENS} of chat format: no tokenizer here"
     text = "counted with its tokenizer" if prompt.is_exact else guess
     width, height = prompt.seen
@@ -291,7 +298,7 @@ def _size_text(config: TrainConfig, prompt: PromptSize) -> str:
         f"response         at most {config.rollout.max_new_tokens} tokens",
         f"update           {steps} environment steps: {envs} environments x {steps // envs}",
         f"optimiser steps  {optim.epochs * batches} per update: {optim.epochs} epoch(s) x {batches} of {rows} steps, "
-        f"each in {math.ceil(rows / optim.microbatch_steps)} micro-batch(es) of at most {min(optim.microbatch_steps, rows)}",
+        f"each in {math.ceil(rows / per_pass)} micro-batch(es) of at most {per_pass}",
         f"run              {optim.num_updates} updates, {optim.num_updates * steps:,} environment steps; the first "
         f"{optim.warmup_updates} train the value head alone (at most {max(optim.warmup_updates, optim.warmup_cap)})",
     ]

@@ -237,7 +237,7 @@ def _require_hub(name: str) -> None:
 
 def prompt_size(config: TrainConfig, facts: ModelFacts) -> PromptSize:
     """Return how many tokens the environment's first prompt has for this model."""
-    from vldac.rollout import with_images
+    from vldac.player import with_images
     from vldac.trainer import build_env
 
     env = build_env(config, 1)
@@ -288,4 +288,4 @@ def preflight(config: TrainConfig) -> list[str]:
     else:
         spec = find_model(config, may_use_network=not config.model.random_weights).spec
     note = image_note(rendered, spec)
-    return [f"note: {note}"] if note else []
+    return [note] if note else []

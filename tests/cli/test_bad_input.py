@@ -37,7 +37,6 @@ import pytest
         ),
         (["train", "quickstart", "--env", "nothing-like-it"], "vldac envs"),
         (["train", "quickstart", "--resume"], "--run-dir with --resume"),
-        (["train", "quickstart", "--resume", "--run-dir", "absent"], "the folder of a run to resume"),
         (["train", "quickstart", "--resume-from", "absent"], "a checkpoint folder"),
         (["train", "quickstart", "--resume", "--overwrite", "--run-dir", "r"], "they contradict"),
         (["eval"], "the argument --checkpoint"),

@@ -20,6 +20,7 @@ from vldac.estimate import (
     forward_workspace_bytes,
     layer_activation_bytes,
     logits_bytes,
+    rows_per_pass,
     vision_workspace_bytes,
 )
 from vldac.known import known_config
@@ -238,10 +239,9 @@ def test_countable_memory_terms_are_exact_after_an_update(tiny_run: tuple[TrainC
     prompt = prompt_size(config, facts)
     terms = {t.name: t.size for t in estimate_memory(config, facts, count_parameters(config, facts), prompt).terms}
     batch = trainer.collect()
-    assert {len(step.prompt.ids) for step in batch.steps} == {prompt.total} and prompt.is_exact
-    features = sum(f.embeds.untyped_storage().nbytes() for step in batch.steps for f in step.features)
-    bytes_per_step = batch.steps[0].features[0].embeds.numel() * 4
-    assert features >= 16 * bytes_per_step and terms["image features of 16 steps"] == 20 * bytes_per_step
+    assert {len(p.ids) for p in batch.prompts} == {prompt.total} and prompt.is_exact
+    frames = {frame.embeds.data_ptr(): frame.embeds.numel() * 4 for step in batch.features for frame in step}
+    assert len(frames) == 16 and terms["image features of 16 steps"] == sum(frames.values()) * 20 // 16
     trainer.update(batch)
     for name, optimizer, parameters in (
         ("LoRA, float32: weights and Adam", "policy", [p for _, p in trainer.policy.lora_parameters()]),
@@ -256,13 +256,15 @@ def test_the_peak_of_a_micro_batch_is_the_estimate(tiny_run: tuple[TrainConfig, 
     """Forward, loss and backward on the real path; within 10 % (short rows are padded to the longest)."""
     import dataclasses
 
+    import numpy as np
+
     from vldac.update import token_batch
 
     config, trainer = tiny_run
-    steps = trainer.collect().steps
-    longest = max(len(s.prompt.ids) + len(s.response) for s in steps)
+    batch = trainer.collect()
+    longest = int(batch.lengths().max())
     with LiveBytes() as memory:
-        evaluation = trainer.policy(token_batch(trainer.policy, steps), temperature=1.0)
+        evaluation = trainer.policy(token_batch(trainer.policy, batch, np.arange(16)), temperature=1.0)
         (evaluation.logprob.sum() + evaluation.value.sum()).backward()
     facts = find_model(config, may_use_network=False)
     prompt = prompt_size(config, facts)
@@ -283,6 +285,15 @@ def test_checkpointing_shrinks_the_activations_and_the_largest_term_is_the_large
     assert large.largest.size == max(t.size for t in large.terms) and large.largest.name.startswith("activations")
     assert small_.largest.name.startswith("frozen weights")
     assert large.peak == max(large.total("rollout"), large.total("update"))
+
+
+def test_a_token_limit_makes_the_passes_smaller() -> None:
+    _, config = parse_train(["paper", "--optim.microbatch_tokens", "1000"])
+    facts = find_model(config, may_use_network=False)
+    prompt = prompt_size(config, facts)
+    assert rows_per_pass(config, prompt) == 1000 // (prompt.total + 96) < 8
+    terms = estimate_memory(config, facts, count_parameters(config, facts), prompt).terms
+    assert any(t.name.startswith(f"activations of {rows_per_pass(config, prompt)} x ") for t in terms)
 
 
 def test_the_original_value_head_and_the_7b_model_have_their_published_sizes() -> None:

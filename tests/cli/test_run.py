@@ -1,6 +1,7 @@
 """The commands on a real, small run: train, eval, view, report."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,15 @@ def test_a_second_run_in_the_same_folder_is_refused(refuses, run_dir: Path) -> N
     before = (run_dir / "metrics.jsonl").read_bytes()
     assert "--resume" in refuses("train", "quickstart", "--run-dir", str(run_dir), *SMALL)
     assert (run_dir / "metrics.jsonl").read_bytes() == before
+
+
+def test_resuming_tells_which_flags_it_ignores_and_goes_on(vldac, run_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(run_dir, folder, symlinks=True)
+    words = ["--resume", "--num-updates", "2", "--env.num_envs", "2", "--optim.epochs", "1"]
+    code, out, err = vldac("train", "quickstart", "--run-dir", str(folder), *words)
+    assert code == 0, err
+    notes = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1 and notes[0].startswith("note: --env.num_envs 2 is ignored: the resumed run keeps 4 of ")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["update"] for line in lines] == [1, 2]
