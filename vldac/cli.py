@@ -87,7 +87,12 @@ def _train(argv: Sequence[str]) -> int:
     from vldac.run import prepare_run_dir, run
     from vldac.signals import EXIT_STOPPED
 
-    prepare_run_dir(folder, arguments.resume or arguments.resume_from is not None, arguments.overwrite)
+    try:
+        prepare_run_dir(folder, arguments.resume or arguments.resume_from is not None, arguments.overwrite)
+    except OSError as error:
+        raise ConfigError(
+            expected="a run folder that can be made", got=str(error), where=str(folder), do="choose another --run-dir"
+        ) from error
     try:
         run(config, folder, resume=arguments.resume, resume_from=arguments.resume_from)
     except Stopped:

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import json
 import math
+import re
 import types
 import typing
 from importlib import resources
@@ -18,6 +19,18 @@ from vldac.errors import ConfigError, nearest
 
 MAX_SIDE = 4096
 """Longest side of a rendered picture, in pixels."""
+
+
+WAIVERS = (
+    "value-gradient",
+    "policy-gradient",
+    "image-ablation",
+    "mask",
+    "first-ratio",
+    "dropout",
+    "truncated-sampling",
+)
+"""Self-checks that a run can waive; those of `vldac.audit.CHECKS`."""
 
 
 def recipe_names() -> list[str]:
@@ -235,6 +248,13 @@ def check_config(config: TrainConfig) -> None:
         "model.lora_dropout",
         "use 0, or waive 'dropout' and 'first-ratio'",
     )
+    refuse(
+        re.fullmatch(r"auto|cpu|cuda(:\d+)?", config.device) is not None,
+        "auto, cpu, cuda or cuda:N", config.device, "device", "use auto",
+    )  # fmt: skip
+    for name in config.waive:
+        refuse(name in WAIVERS, f"names of self-checks: {', '.join(WAIVERS)}{nearest(name, WAIVERS)}", name, "waive",
+               "correct the name")  # fmt: skip
     share = env.max_fault_frac
     refuse(0 <= share <= 1, "a share between 0 and 1", share, "env.max_fault_frac", "use 0.05")
     refuse(model.lora_dropout < 1, "a dropout below 1", model.lora_dropout, "model.lora_dropout", "use 0")

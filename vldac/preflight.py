@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vldac.config import TrainConfig
-from vldac.errors import ModelError, nearest
+from vldac.errors import ConfigError, ModelError, nearest
 from vldac.prompting import ImageSpec, smart_resize
 
 
@@ -66,6 +66,21 @@ def check_env(config: TrainConfig) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def check_device(name: str) -> None:
+    """Raise ConfigError for a GPU that is not there."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(name.partition(":")[2] or 0)
+    if name.startswith("cuda") and index >= count:
+        raise ConfigError(
+            expected=f"a GPU that torch can use; there are {count}",
+            got=repr(name),
+            where="device",
+            do="use auto or cpu; `vldac doctor` says what torch sees",
+        )
+
+
 def find_model(config: TrainConfig, *, may_use_network: bool) -> ModelFacts:
     """Return the facts of `model.name`. Raises ModelError if they cannot be had."""
     name = config.model.name
@@ -76,17 +91,20 @@ def find_model(config: TrainConfig, *, may_use_network: bool) -> ModelFacts:
         return _folder(folder, name)
     if name == "tiny" or _looks_like_a_path(name):
         raise _missing(name, "no such folder", f"check the path{_near_known(name)}")
-    return _hub_id(name, may_use_network)
+    return _hub_id(name, may_use_network, needs_weights=not config.model.random_weights)
 
 
 def _tiny(config: TrainConfig) -> ModelFacts:
-    """The tokenizer is trained as for the warm start, so that the vocabulary has its true size."""
+    """The tokenizer is trained on the texts of the warm start (small pictures: they do not matter), so the counts are exact."""
+    import dataclasses
+
     import torch
 
     from vldac import tiny
     from vldac.clone import play_samples
 
-    samples = play_samples(config.env, max(4096, config.tiny.clone_batch * 16), seed=config.seed)[:2048]
+    env = dataclasses.replace(config.env, image_size=(28, 28))
+    samples = play_samples(env, max(4096, config.tiny.clone_batch * 16), seed=config.seed)[:2048]
     prompts = [part["text"] for s in samples for m in s.messages for part in m["content"] if "text" in part]
     tokenizer = tiny.build_tokenizer([s.response for s in samples] + prompts, config.tiny.vocab_size)
     with torch.device("meta"):
@@ -113,15 +131,14 @@ def _folder(folder: Path, name: str) -> ModelFacts:
     )
 
 
-def _hub_id(name: str, may_use_network: bool) -> ModelFacts:
+def _hub_id(name: str, may_use_network: bool, *, needs_weights: bool) -> ModelFacts:
     from transformers import AutoConfig, AutoImageProcessor
 
     from vldac.known import known_config
 
-    is_cached = _is_cached(name)
-    if not is_cached and may_use_network:
+    is_cached, known = _is_cached(name), known_config(name)
+    if may_use_network and not is_cached and (needs_weights or known is None):
         _require_hub(name)
-    known = known_config(name)
     if known is not None:
         return ModelFacts(config=known, spec=known_spec(name), tokenizer=_tokenizer(name), source="shipped with vldac")
     if not is_cached and not may_use_network:
@@ -280,12 +297,13 @@ def image_note(rendered: tuple[int, int], spec: ImageSpec) -> str | None:
 
 def preflight(config: TrainConfig) -> list[str]:
     """Check environment and model before anything is written; return notes for the user. Raises EnvError, ModelError."""
+    check_device(config.device)
     rendered = check_env(config)
     if config.model.name == "tiny" and not config.tiny.clone_dir:
         from vldac.tiny import build_image_processor
 
         spec = _spec(build_image_processor())
     else:
-        spec = find_model(config, may_use_network=not config.model.random_weights).spec
+        spec = find_model(config, may_use_network=True).spec
     note = image_note(rendered, spec)
     return [note] if note else []

@@ -1,5 +1,6 @@
 """Mistakes end with exit code 2 and a four-part message; nothing is written (the fixture checks both)."""
 
+import re
 import time
 from pathlib import Path
 
@@ -37,6 +38,10 @@ import pytest
         ),
         (["train", "quickstart", "--env", "nothing-like-it"], "vldac envs"),
         (["train", "quickstart", "--resume"], "--run-dir with --resume"),
+        (["train", "quickstart", "--device", "cudaa"], "auto, cpu, cuda or cuda:N"),
+        (["train", "quickstart", "--device", "cuda:99"], "a GPU that torch can use"),
+        (["train", "quickstart", "--waive", "droput"], "did you mean 'dropout'"),
+        (["train", "quickstart", "--env.max_fault_frac", "2"], "a share between 0 and 1"),
         (["train", "quickstart", "--resume-from", "absent"], "a checkpoint folder"),
         (["train", "quickstart", "--resume", "--overwrite", "--run-dir", "r"], "they contradict"),
         (["eval"], "the argument --checkpoint"),
@@ -104,6 +109,12 @@ def test_an_existing_run_folder_is_refused_and_kept(refuses, tmp_path: Path) -> 
     assert (tmp_path / "run" / "something").read_text(encoding="utf-8") == "kept"
 
 
+def test_a_run_folder_that_cannot_be_made_is_told(refuses, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept", encoding="utf-8")
+    for place in ("file", "file/run"):
+        assert "a run folder that can be made" in refuses("train", "quickstart", "--run-dir", place)
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
@@ -124,6 +135,29 @@ def test_a_missing_model_is_told_within_seconds(refuses, monkeypatch, name: str,
         start = time.monotonic()
         assert told in refuses("train", "paper", "--model", name, *words)
         assert time.monotonic() - start < 15
+
+
+def test_the_names_that_can_be_waived_are_those_of_the_audit() -> None:
+    from vldac.audit import CHECKS
+    from vldac.configuration import WAIVERS
+
+    assert WAIVERS == CHECKS
+
+
+@pytest.mark.parametrize(
+    ("size", "note"),
+    [
+        (("90", "90"), "pictures of 90x90 are resized to 84x84"),
+        (("84", "112"), ""),
+        (("2000", "2000"), "pictures of 2000x2000 are resized to 980x980"),
+    ],
+)
+def test_pictures_that_the_model_cannot_take_are_resized_and_said(vldac, size: tuple[str, str], note: str) -> None:
+    """Decided: sides that are no multiples of 28 are resized, as the model's own processor does, not refused."""
+    code, out, _ = vldac("train", "quickstart", "--env.image_size", *size, "--tiny.clone_batch", "1", "--dry-run")
+    assert code == 0 and (note in out) and ("resized" in out) == bool(note)
+    width, height = re.search(r"image\(s\) at (\d+)x(\d+)", out).groups()
+    assert int(width) % 28 == int(height) % 28 == 0
 
 
 def test_a_folder_that_is_no_model_is_told(refuses, tmp_path: Path) -> None:
