@@ -38,15 +38,21 @@ class TinyConfig:
     """The locally built Qwen2-VL and its cloned warm start (only with model.name = "tiny")."""
 
     hidden_size: int = 128
+    """Width of the decoder; a multiple of 32."""
     num_layers: int = 3
+    """Decoder layers."""
     vision_dim: int = 96
+    """Width of the vision tower; a multiple of 24."""
     vision_depth: int = 2
+    """Layers of the vision tower."""
     vocab_size: int = 512
     """Size of the byte-level BPE vocabulary before the special tokens."""
     clone_updates: int = 500
     """Optimiser steps of behaviour cloning: truthful fields, random action."""
     clone_batch: int = 48
+    """Samples per step of behaviour cloning."""
     clone_lr: float = 2e-3
+    """Peak learning rate of behaviour cloning."""
     clone_dir: str = ""
     """Folder of an existing warm start to reuse; empty builds one inside the run folder."""
 
@@ -56,15 +62,18 @@ class EnvConfig:
     """Which environment, and how it is shown to the model."""
 
     id: str = "gym_cards/NumberLine-v0"
+    """Environment id; `vldac envs` lists them."""
     num_envs: int = 32
+    """Environments stepped side by side; their responses are generated in one batch."""
     task: str = "vldac"
     """"vldac" adds the paper's prompts, step limit and rewards to the upstream environment."""
     prompt: Literal["paper", "short"] = "paper"
     """Prompt template: the paper's, or a short one for tiny models."""
     image_size: tuple[int, int] | None = None
-    """(width, height) in pixels; None is the environment's own size."""
+    """(width, height) in pixels; null is the environment's own size. Sides that the model cannot take are resized to the nearest
+    multiple of its patch x merge (28 or 32 pixels), as its own processor does, and a note says so."""
     max_episode_steps: int | None = None
-    """Step limit; None is the task's own."""
+    """Step limit of an episode; null is the task's own."""
     num_images: int = 1
     """Images per prompt: the current frame and the ones before it in the episode, oldest first."""
     fallback: Literal["random_legal", "noop", "penalty"] = "random_legal"
@@ -72,7 +81,7 @@ class EnvConfig:
     penalty: float = 0.0
     """Reward added to an unparsable response's step."""
     num_threads: int | None = None
-    """Threads of the native stepper; None picks min(num_envs, cores)."""
+    """Threads of the native stepper; null picks min(num_envs, cores)."""
     max_fault_frac: float = 0.05
     """An update in which more than this share of the steps were environment faults ends the run."""
 
@@ -98,17 +107,21 @@ class AlgorithmConfig:
     """PPO with one value per environment step (paper Eq. 3-6)."""
 
     gamma: float = 0.99
+    """Discount per environment step."""
     gae_lambda: float = 0.95
+    """Lambda of generalized advantage estimation, over environment steps."""
     clip: float = 0.1
     """PPO clip radius of the token ratio."""
     kl_coef: float = 0.05
     """Weight of the k3 estimate of KL to the initial policy."""
     value_coef: float = 0.15
+    """Weight of the value loss."""
     value_clip: float | None = None
-    """Clip radius of the value, in units of return; None is the paper's unclipped half squared error."""
+    """Clip radius of the value, in units of return; null is the paper's unclipped half squared error."""
     ratio_guard: float | None = None
     """Original code's guard: a step with a token ratio above this keeps only its clamped branch."""
     normalize_advantages: bool = True
+    """Whiten the advantages over all steps of the update."""
     timeout: Literal["terminal", "bootstrap"] = "bootstrap"
     """What a time limit means for GAE: a true end, or a cut that bootstraps from the final observation."""
     shuffle_advantages: bool = False
@@ -122,6 +135,7 @@ class OptimConfig:
     num_updates: int = 100
     """Updates of the whole run (a resumed run counts the earlier ones)."""
     epochs: int = 2
+    """Passes over the steps of an update."""
     minibatch_steps: int = 128
     """Environment steps per optimiser step."""
     microbatch_steps: int = 8
@@ -129,13 +143,17 @@ class OptimConfig:
     microbatch_tokens: int = 0
     """Padded tokens per forward and backward pass; 0 is no limit beside microbatch_steps."""
     lr: float = 5e-5
+    """Learning rate of the adapter at the first update."""
     lr_final: float = 1e-7
     """Cosine schedule from lr to lr_final over num_updates, constant afterwards."""
     value_lr: float = 5e-5
+    """Learning rate of the value head at the first update."""
     value_lr_final: float = 1e-7
+    """Learning rate of the value head at the last update, by the same schedule."""
     max_grad_norm: float = 1.0
     """Norm limit, for policy and value parameters separately."""
     adam_eps: float = 1e-7
+    """Epsilon of Adam; no weight decay."""
     warmup_updates: int = 2
     """First updates that train the value head alone (floor)."""
     warmup_cap: int = 10
@@ -149,6 +167,7 @@ class EvalConfig:
     """Evaluation on held-out seeds."""
 
     episodes: int = 200
+    """Held-out episodes of one evaluation; 0 is none."""
     seed: int = 1_000_000
     """First seed; episode i uses seed + i. Overlap with the training seeds is refused."""
     every: int = 0
@@ -186,6 +205,7 @@ class TrainConfig:
     eval: EvalConfig = field(default_factory=EvalConfig)
     alarms: AlarmConfig = field(default_factory=AlarmConfig)
     seed: int = 0
+    """Seed of everything: environment i of the run starts from seed + i."""
     device: str = "auto"
     """"auto" takes a GPU if there is one."""
     num_threads: int = 0

@@ -65,5 +65,7 @@ class Stopped(Exception):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ", did you mean 'x'?" for the known word nearest to `word`, or an empty string."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f", did you mean {match[0]!r}?" if match else ""
+    words = list(known)
+    initials = "".join(part[0] for part in word.split("_") if part)  # learning_rate: lr
+    match = [initials] if initials in words else difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f", did you mean {match[0]!r}?" if match and match[0] != word else ""

@@ -1,0 +1,345 @@
+"""The dry run: counts are exact, countable memory terms are exact, and activations are what autograd keeps."""
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from vldac.arguments import parse_train
+from vldac.config import ModelConfig, TrainConfig
+from vldac.configuration import load_config
+from vldac.estimate import (
+    DecoderShape,
+    backward_workspace_bytes,
+    checkpointed_activation_bytes,
+    count_parameters,
+    estimate_memory,
+    forward_workspace_bytes,
+    layer_activation_bytes,
+    logits_bytes,
+    rows_per_pass,
+    vision_workspace_bytes,
+)
+from vldac.known import known_config
+from vldac.model import LORA_TARGETS
+from vldac.preflight import ModelFacts, PromptSize, find_model, known_spec, prompt_size
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of all storages born inside and still alive; `peak` is their highest sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self.seen: set[int] = set()
+
+    def _dead(self, key: int, size: int) -> None:
+        self.seen.discard(key)
+        self.live -= size
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        before = {t.untyped_storage()._cdata for t in _tensors((args, kwargs))}
+        result = func(*args, **(kwargs or {}))
+        for tensor in _tensors(result):
+            storage = tensor.untyped_storage()
+            if storage._cdata in self.seen or storage._cdata in before:
+                continue
+            self.seen.add(storage._cdata)
+            self.live += storage.nbytes()
+            weakref.finalize(storage, self._dead, storage._cdata, storage.nbytes())
+        self.peak = max(self.peak, self.live)
+        return result
+
+
+def _tensors(tree: Any) -> list[torch.Tensor]:
+    return [x for x in torch.utils._pytree.tree_leaves(tree) if isinstance(x, torch.Tensor)]
+
+
+def small(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """A small random model of a published checkpoint's family with LoRA as the policy attaches it; (model config, network)."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForImageTextToText
+
+    config = known_config(name)
+    text, vision = config.text_config, config.vision_config
+    text.hidden_size, text.intermediate_size, text.num_hidden_layers, text.vocab_size = 256, 704, 3, 1024
+    text.num_attention_heads, text.num_key_value_heads, text.layer_types = 8, 2, ["full_attention"] * 3
+    if getattr(text, "head_dim", None):
+        text.head_dim = 32
+    text.rope_parameters["mrope_section"] = [4, 6, 6]
+    vision.depth, vision.num_heads = 1, 4
+    if config.model_type == "qwen2_vl":
+        vision.embed_dim, vision.hidden_size = 96, 256
+    else:
+        vision.hidden_size, vision.out_hidden_size = 96, 256
+    if config.model_type == "qwen3_vl":
+        vision.deepstack_visual_indexes = [0]
+    config.image_token_id, config.video_token_id = 1000, 1001
+    config.vision_start_token_id, config.vision_end_token_id = 1002, 1003
+    torch.manual_seed(0)
+    network = AutoModelForImageTextToText.from_config(config, dtype=dtype)
+    network.requires_grad_(False)
+    get_peft_model(network, LoraConfig(r=16, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
+    return config, network.eval()
+
+
+def kept_bytes(network: Any, *, rows: int, length: int, dtype: torch.dtype) -> int:
+    """Bytes of the storages that autograd keeps from a forward pass of the decoder, weights left out."""
+    weights = {p.untyped_storage().data_ptr() for p in [*network.parameters(), *network.buffers()]}
+    kept: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    hidden = torch.randn(rows, length, 256, dtype=dtype)
+    mask = torch.ones(rows, length, dtype=torch.bool)
+    mask[0, length - 5 :] = False
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = network.model.language_model(
+            inputs_embeds=hidden, attention_mask=mask, position_ids=torch.arange(length).expand(3, rows, length),
+            use_cache=False,
+        )  # fmt: skip
+    assert out.last_hidden_state.requires_grad
+    return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "name", ["Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen3-VL-8B-Instruct"]
+)
+def test_activations_are_what_autograd_keeps(name: str, dtype: torch.dtype) -> None:
+    """Within 1 %: left out are the cosines and sines, and the norms' reciprocals are counted for one layer too many."""
+    config, network = small(name, dtype)
+    measured = kept_bytes(network, rows=4, length=50, dtype=dtype)
+    layer = layer_activation_bytes(
+        DecoderShape.of(config), rows=4, length=50, rank=16, dtype_bytes=torch.finfo(dtype).bits // 8
+    )
+    assert measured == pytest.approx(3 * layer, rel=0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_peaks_of_the_decoder_are_the_estimates(dtype: torch.dtype) -> None:
+    """Forward without gradient within 5 %, forward and backward within 2 %."""
+    config, network = small("Qwen/Qwen2-VL-7B-Instruct", dtype)
+    shape, b = DecoderShape.of(config), torch.finfo(dtype).bits // 8
+    hidden, mask = torch.randn(8, 100, 256, dtype=dtype), torch.ones(8, 100, dtype=torch.bool)
+    mask[0, 90:] = False
+
+    def forward() -> torch.Tensor:
+        positions = torch.arange(100).expand(3, 8, 100)
+        decoder = network.model.language_model
+        out = decoder(inputs_embeds=hidden, attention_mask=mask, position_ids=positions, use_cache=False)
+        return out.last_hidden_state
+
+    with LiveBytes() as memory, torch.no_grad():
+        forward()
+    assert memory.peak == pytest.approx(forward_workspace_bytes(shape, tokens=800, dtype_bytes=b), rel=0.05)
+    with LiveBytes() as memory:
+        forward().float().sum().backward()
+    layers = 3 * layer_activation_bytes(shape, rows=8, length=100, rank=16, dtype_bytes=b)
+    assert memory.peak == pytest.approx(layers + backward_workspace_bytes(shape, tokens=800, dtype_bytes=b), rel=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_peak_with_checkpointing_is_the_estimate(dtype: torch.dtype) -> None:
+    """Within 10 %. transformers recomputes only layers that say they are in training mode."""
+    config, network = small("Qwen/Qwen2-VL-7B-Instruct", dtype)
+    shape, b = DecoderShape.of(config), torch.finfo(dtype).bits // 8
+    network.gradient_checkpointing_enable({"use_reentrant": False})
+    decoder = network.model.language_model
+    for layer in decoder.layers:
+        layer.training = True
+    hidden, mask = torch.randn(8, 100, 256, dtype=dtype), torch.ones(8, 100, dtype=torch.bool)
+    with LiveBytes() as memory:
+        out = decoder(
+            inputs_embeds=hidden, attention_mask=mask, position_ids=torch.arange(100).expand(3, 8, 100), use_cache=False
+        )
+        out.last_hidden_state.float().sum().backward()
+    layer_bytes = layer_activation_bytes(shape, rows=8, length=100, rank=16, dtype_bytes=b)
+    kept = checkpointed_activation_bytes(shape, layer_bytes, rows=8, length=100, dtype_bytes=b)
+    expected = kept + backward_workspace_bytes(shape, tokens=800, dtype_bytes=b)
+    assert memory.peak == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize(("dtype", "hidden"), [(torch.float32, 96), (torch.bfloat16, 96), (torch.bfloat16, 1024)])
+def test_the_logits_term_is_the_peak_of_scoring(dtype: torch.dtype, hidden: int) -> None:
+    """Within 3 %: the [rows] vectors and the gradient of the hidden states are left out."""
+    import dataclasses
+
+    from vldac.kernels import linear_logprob
+
+    rows = torch.randn(64, hidden, dtype=dtype, requires_grad=True)
+    weight = torch.randn(4096, hidden, dtype=dtype)
+    shape = DecoderShape.of(known_config("Qwen/Qwen2-VL-7B-Instruct"))
+    shape = dataclasses.replace(shape, vocab=4096, hidden=hidden)
+    with LiveBytes() as memory:
+        linear_logprob(rows, weight, torch.arange(64), return_entropy=True)
+    expected = logits_bytes(shape, rows=64, dtype_bytes=torch.finfo(dtype).bits // 8)
+    assert memory.peak == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "name", ["Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen3-VL-8B-Instruct"]
+)
+def test_the_term_of_encoding_frames_is_right_within_a_third(name: str, dtype: torch.dtype) -> None:
+    import numpy as np
+
+    from vldac.prompting import image_patches
+
+    config, network = small(name, dtype)
+    facts = ModelFacts(config=config, spec=known_spec(name), tokenizer=None, source="")
+    side = 10 * facts.spec.factor
+    prompt = PromptSize(
+        image_tokens=100, text_tokens=1, is_exact=True, seen=(side, side), rendered=(side, side)
+    )  # fmt: skip
+    with LiveBytes() as memory, torch.no_grad():
+        patches, grid = image_patches(np.zeros((6, side, side, 3), np.uint8), facts.spec)
+        network.model.get_image_features(patches.clone(), torch.tensor([grid] * 6))
+    expected = vision_workspace_bytes(facts, prompt, frames=6, dtype_bytes=torch.finfo(dtype).bits // 8)
+    assert memory.peak == pytest.approx(expected, rel=1 / 3)
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainConfig, Any]:
+    """A tiny configuration and the trainer that it makes."""
+    from vldac.clone import warm_start
+    from vldac.trainer import Trainer
+
+    words = ["--tiny.clone_updates", "1", "--env.num_envs", "4", "--rollout.steps_per_update", "16"]
+    sizes = ["--optim.minibatch_steps", "16", "--optim.microbatch_steps", "16", "--eval.episodes", "0"]
+    _, config = parse_train(["quickstart", *words, *sizes, "--optim.warmup_updates", "0"])
+    torch.manual_seed(0)
+    model = warm_start(tmp_path_factory.mktemp("tiny"), config.env, config.tiny, seed=config.seed)
+    trainer = Trainer(config, model)
+    yield config, trainer
+    trainer.close()
+
+
+def test_parameter_counts_are_those_of_the_real_policy(tiny_run: tuple[TrainConfig, Any]) -> None:
+    config, trainer = tiny_run
+    counts = count_parameters(config, find_model(config, may_use_network=False))
+    policy = trainer.policy
+    lora = dict(policy.lora_parameters())
+    frozen = [p for p in policy.network.parameters() if not p.requires_grad]
+    assert counts.lora == sum(p.numel() for p in lora.values())
+    assert counts.value_head == sum(p.numel() for p in policy.value_head.parameters())
+    assert counts.base == sum(p.numel() for p in frozen)
+    assert counts.base_bytes == sum(p.untyped_storage().nbytes() for p in frozen)
+    assert counts.vision == sum(p.numel() for p in policy.network.model.visual.parameters())
+
+
+def test_countable_memory_terms_are_exact_after_an_update(tiny_run: tuple[TrainConfig, Any]) -> None:
+    config, trainer = tiny_run
+    facts = find_model(config, may_use_network=False)
+    prompt = prompt_size(config, facts)
+    terms = {t.name: t.size for t in estimate_memory(config, facts, count_parameters(config, facts), prompt).terms}
+    batch = trainer.collect()
+    assert {len(p.ids) for p in batch.prompts} == {prompt.total} and prompt.is_exact
+    frames = {frame.embeds.data_ptr(): frame.embeds.numel() * 4 for step in batch.features for frame in step}
+    assert len(frames) == 16 and terms["image features of 16 steps"] == sum(frames.values()) * 20 // 16
+    trainer.update(batch)
+    for name, optimizer, parameters in (
+        ("LoRA, float32: weights and Adam", "policy", [p for _, p in trainer.policy.lora_parameters()]),
+        ("value head, float32: weights and Adam", "value", list(trainer.policy.value_head.parameters())),
+    ):
+        state = trainer.optimizers[optimizer].state
+        moments = sum(state[p][key].nbytes for p in parameters for key in ("exp_avg", "exp_avg_sq"))
+        assert terms[name] == sum(p.nbytes for p in parameters) + moments
+
+
+def test_the_peak_of_a_micro_batch_is_the_estimate(tiny_run: tuple[TrainConfig, Any]) -> None:
+    """Forward, loss and backward on the real path; within 10 % (short rows are padded to the longest)."""
+    import dataclasses
+
+    import numpy as np
+
+    from vldac.update import token_batch
+
+    config, trainer = tiny_run
+    batch = trainer.collect()
+    longest = int(batch.lengths().max())
+    with LiveBytes() as memory:
+        evaluation = trainer.policy(token_batch(trainer.policy, batch, np.arange(16)), temperature=1.0)
+        (evaluation.logprob.sum() + evaluation.value.sum()).backward()
+    facts = find_model(config, may_use_network=False)
+    prompt = prompt_size(config, facts)
+    limit = dataclasses.replace(config.rollout, max_new_tokens=longest - prompt.total)
+    config = dataclasses.replace(config, rollout=limit)
+    estimate = estimate_memory(config, facts, count_parameters(config, facts), prompt)
+    update_terms = sum(term.size for term in estimate.terms if term.phase == "update")
+    assert memory.peak == pytest.approx(update_terms, rel=0.1)
+
+
+def test_checkpointing_shrinks_the_activations_and_the_largest_term_is_the_largest() -> None:
+    _, plain = parse_train(["paper"])
+    _, saving = parse_train(["paper", "--model.gradient_checkpointing", "true"])
+    facts = find_model(plain, may_use_network=False)
+    counts, prompt = count_parameters(plain, facts), prompt_size(plain, facts)
+    large, small_ = (estimate_memory(c, facts, counts, prompt) for c in (plain, saving))
+    assert small_.total("update") < large.total("update") - 20e9
+    assert large.largest.size == max(t.size for t in large.terms) and large.largest.name.startswith("activations")
+    assert small_.largest.name.startswith("frozen weights")
+    assert large.peak == max(large.total("rollout"), large.total("update"))
+
+
+def test_a_token_limit_makes_the_passes_smaller() -> None:
+    _, config = parse_train(["paper", "--optim.microbatch_tokens", "1000"])
+    facts = find_model(config, may_use_network=False)
+    prompt = prompt_size(config, facts)
+    assert rows_per_pass(config, prompt) == 1000 // (prompt.total + 96) < 8
+    terms = estimate_memory(config, facts, count_parameters(config, facts), prompt).terms
+    assert any(t.name.startswith(f"activations of {rows_per_pass(config, prompt)} x ") for t in terms)
+
+
+def test_the_original_value_head_and_the_7b_model_have_their_published_sizes() -> None:
+    config = load_config("paper")
+    counts = count_parameters(config, find_model(config, may_use_network=False))
+    assert (counts.base, counts.value_head) == (8_291_375_616, 17_308_673)
+    assert counts.base_bytes == 2 * counts.base
+    # rank 16 on seven projections of 28 layers: q, o 3584 -> 3584; k, v 3584 -> 512; gate, up 3584 -> 18944; down back
+    assert counts.lora == 28 * 16 * (2 * 7168 + 2 * 4096 + 3 * 22528)
+
+
+def test_dry_run_of_the_7b_works_offline_and_writes_nothing(vldac, monkeypatch, tmp_path: Path) -> None:
+    import socket
+
+    def no_network(*_: Any, **__: Any) -> None:
+        raise AssertionError("the dry run asked the network")
+
+    monkeypatch.setattr(socket, "create_connection", no_network)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    code, out, err = vldac(
+        "train", "paper", "--model", "Qwen/Qwen2-VL-7B-Instruct", "--env", "gym_cards/EZPoints-v0", "--dry-run"
+    )
+    assert (code, err) == (0, "") and list(tmp_path.iterdir()) == []
+    for words in (
+        "8,291,375,616  base, frozen",
+        "17,308,673  value head",
+        "largest term: activations",
+        "8 per update: 2 epoch(s) x 4 of 128 steps, each in 16 micro-batch(es) of at most 8",
+        "121 of 1 image(s) at 308x308",
+        "pictures of 300x300 are resized to 308x308",
+        "100 updates, 51,200 environment steps",
+    ):
+        assert words in out
+
+
+def test_the_printed_configuration_is_the_one_that_would_run(vldac) -> None:
+    from vldac.configuration import parse_config
+
+    _, out, _ = vldac("train", "quickstart", "--env.num_envs", "16", "--seed", "7", "--dry-run")
+    text = out.split("# parameters")[0]
+    _, config = parse_train(["quickstart", "--env.num_envs", "16", "--seed", "7"])
+    assert parse_config(text, where="dry run") == config
+
+
+def test_a_dropout_recipe_counts_the_same_adapter() -> None:
+    config = load_config("repo-yaml")
+    assert config.model == ModelConfig(lora_dropout=0.1)
+    facts = find_model(config, may_use_network=False)
+    assert count_parameters(config, facts).lora == 40_370_176

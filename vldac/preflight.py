@@ -1,0 +1,309 @@
+"""What can be known of a run before anything is written: the environment, the model's configuration, its tokenizer.
+
+Answers come from the local disk: a folder, the Hugging Face cache, or the configurations that ship with the package. The
+network is asked only for a model that none of them knows, and only where that is allowed; an unreachable hub is told after
+seconds, not after transformers' half minute of retries.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vldac.config import TrainConfig
+from vldac.errors import ConfigError, ModelError, nearest
+from vldac.prompting import ImageSpec, smart_resize
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFacts:
+    """A model's configuration without its weights."""
+
+    config: Any
+    """transformers configuration object"""
+    spec: ImageSpec
+    tokenizer: Any | None
+    """None where no tokenizer is on this machine"""
+    source: str
+    """Where the configuration comes from, in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptSize:
+    """Tokens of the first prompt of the environment."""
+
+    image_tokens: int
+    """All images together."""
+    text_tokens: int
+    """Everything else: instructions and chat format."""
+    is_exact: bool
+    """False where the text was estimated for want of a tokenizer."""
+    seen: tuple[int, int]
+    """(width, height) in pixels of one image as the model sees it."""
+    rendered: tuple[int, int]
+    """(width, height) in pixels as the environment draws it."""
+
+    @property
+    def total(self) -> int:
+        return self.image_tokens + self.text_tokens
+
+
+CHARACTERS_PER_TOKEN = 4
+CHAT_FORMAT_TOKENS = 24
+"""Estimate without a tokenizer: English text, and Qwen2-VL's chat format with its default system message."""
+
+
+def check_env(config: TrainConfig) -> tuple[int, int]:
+    """Return (width, height) in pixels of the environment's pictures. Raises EnvError if it cannot be made."""
+    from vldac.trainer import build_env
+
+    env = build_env(config, 1)
+    height, width, _ = env.single_observation_space["image"].shape
+    env.close()
+    return int(width), int(height)
+
+
+def check_device(name: str) -> None:
+    """Raise ConfigError for a GPU that is not there."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(name.partition(":")[2] or 0)
+    if name.startswith("cuda") and index >= count:
+        raise ConfigError(
+            expected=f"a GPU that torch can use; there are {count}",
+            got=repr(name),
+            where="device",
+            do="use auto or cpu; `vldac doctor` says what torch sees",
+        )
+
+
+def find_model(config: TrainConfig, *, may_use_network: bool) -> ModelFacts:
+    """Return the facts of `model.name`. Raises ModelError if they cannot be had."""
+    name = config.model.name
+    if name == "tiny" and not config.tiny.clone_dir:
+        return _tiny(config)
+    folder = Path(config.tiny.clone_dir if name == "tiny" else name).expanduser()
+    if folder.exists():
+        return _folder(folder, name)
+    if name == "tiny" or _looks_like_a_path(name):
+        raise _missing(name, "no such folder", f"check the path{_near_known(name)}")
+    return _hub_id(name, may_use_network, needs_weights=not config.model.random_weights)
+
+
+def _tiny(config: TrainConfig) -> ModelFacts:
+    """The tokenizer is trained on the texts of the warm start (small pictures: they do not matter), so the counts are exact."""
+    import dataclasses
+
+    import torch
+
+    from vldac import tiny
+    from vldac.clone import play_samples
+
+    env = dataclasses.replace(config.env, image_size=(28, 28))
+    samples = play_samples(env, max(4096, config.tiny.clone_batch * 16), seed=config.seed)[:2048]
+    prompts = [part["text"] for s in samples for m in s.messages for part in m["content"] if "text" in part]
+    tokenizer = tiny.build_tokenizer([s.response for s in samples] + prompts, config.tiny.vocab_size)
+    with torch.device("meta"):
+        network = tiny.build_model(tokenizer, config.tiny, seed=config.seed)
+    spec = _spec(tiny.build_image_processor())
+    return ModelFacts(config=network.config, spec=spec, tokenizer=tokenizer, source="built locally")
+
+
+def _folder(folder: Path, name: str) -> ModelFacts:
+    from transformers import AutoConfig, AutoImageProcessor
+
+    if not (folder / "config.json").is_file():
+        is_adapter = (folder / "adapter_config.json").is_file()
+        do = "to go on from a checkpoint: --resume-from; to evaluate it: vldac eval" if is_adapter else "check the path"
+        raise _missing(name, "a folder without config.json" + (" (an adapter or checkpoint)" if is_adapter else ""), do)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise _missing(name, _first_line(error), "repair the folder, or download the model again") from error
+    _check_family(config, name)
+    return ModelFacts(
+        config=config, spec=_spec(processor), tokenizer=_tokenizer(str(folder)), source=f"folder {folder}"
+    )
+
+
+def _hub_id(name: str, may_use_network: bool, *, needs_weights: bool) -> ModelFacts:
+    from transformers import AutoConfig, AutoImageProcessor
+
+    from vldac.known import known_config
+
+    is_cached, known = _is_cached(name), known_config(name)
+    if may_use_network and not is_cached and (needs_weights or known is None):
+        _require_hub(name)
+    if known is not None:
+        return ModelFacts(config=known, spec=known_spec(name), tokenizer=_tokenizer(name), source="shipped with vldac")
+    if not is_cached and not may_use_network:
+        do = "download the model first, or give its folder" + _near_known(name)
+        raise _missing(name, "an id whose configuration is neither in the local cache nor shipped with vldac", do)
+    try:
+        config = AutoConfig.from_pretrained(name, local_files_only=not may_use_network)
+        _check_family(config, name)
+        processor = AutoImageProcessor.from_pretrained(name, local_files_only=not may_use_network)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise _missing(name, _first_line(error), f"check the spelling{_near_known(name)}") from error
+    source = "local cache" if is_cached else "hub"
+    return ModelFacts(config=config, spec=_spec(processor), tokenizer=_tokenizer(name), source=source)
+
+
+def known_spec(name: str) -> ImageSpec:
+    """Return how a known checkpoint wants its images. Raises ModelError for other ids."""
+    from vldac.known import known_processor
+
+    values = known_processor(name)
+    mean, std = tuple(values.pop("image_mean")), tuple(values.pop("image_std"))
+    return ImageSpec(**values, mean=mean, std=std)
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") != 1
+
+
+def _check_family(config: Any, name: str) -> None:
+    from vldac.model import FAMILIES
+
+    if config.model_type not in FAMILIES:
+        raise ModelError(
+            expected=f"a model of the families {', '.join(FAMILIES)}",
+            got=f"model_type {config.model_type!r}",
+            where=f"model.name = {name!r}",
+            do="choose a Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint",
+        )
+
+
+def _missing(name: str, got: str, do: str) -> ModelError:
+    return ModelError(
+        expected='"tiny", a folder with config.json, tokenizer and weights, or a Hugging Face id "organisation/model"',
+        got=got,
+        where=f"model.name = {name!r}",
+        do=do,
+    )
+
+
+def _near_known(name: str) -> str:
+    from vldac.known import known_ids
+
+    return nearest(name, known_ids())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
+
+
+def _spec(processor: Any) -> ImageSpec:
+    size = dict(processor.size) if getattr(processor, "size", None) else {}
+    return ImageSpec(
+        patch_size=processor.patch_size,
+        merge_size=processor.merge_size,
+        temporal_patch_size=processor.temporal_patch_size,
+        mean=tuple(processor.image_mean),
+        std=tuple(processor.image_std),
+        min_pixels=int(getattr(processor, "min_pixels", None) or size["shortest_edge"]),
+        max_pixels=int(getattr(processor, "max_pixels", None) or size["longest_edge"]),
+    )
+
+
+def _tokenizer(name: str) -> Any | None:
+    """Return a tokenizer that is on this machine, or None; the estimate says which."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
+    except (OSError, ValueError):
+        return None
+    return tokenizer if tokenizer.chat_template else None
+
+
+def _is_cached(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(name, "config.json"), str)
+
+
+def _require_hub(name: str) -> None:
+    """Raise ModelError if the hub cannot be reached within seconds (unless a proxy hides it, then let it be tried)."""
+    import socket
+    from urllib.parse import urlsplit
+
+    from huggingface_hub import constants
+
+    if any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return
+    address = urlsplit(constants.ENDPOINT)
+    got = "not on this machine, and the hub is switched off (HF_HUB_OFFLINE)"
+    if not constants.HF_HUB_OFFLINE:
+        try:
+            port = address.port or (80 if address.scheme == "http" else 443)
+            socket.create_connection((address.hostname or "", port), timeout=5).close()
+            return
+        except OSError as error:
+            got = f"not on this machine, and the hub cannot be reached ({error})"
+    do = f"check the spelling and the network, or give the folder of a downloaded model{_near_known(name)}"
+    raise _missing(name, got, do)
+
+
+def prompt_size(config: TrainConfig, facts: ModelFacts) -> PromptSize:
+    """Return how many tokens the environment's first prompt has for this model."""
+    from vldac.player import with_images
+    from vldac.trainer import build_env
+
+    env = build_env(config, 1)
+    obs, _ = env.reset(seed=config.seed)
+    messages = with_images(env.prompts()[0], config.env.num_images)
+    env.close()
+    rendered_height, rendered_width = obs["image"].shape[1:3]
+    height, width = smart_resize(rendered_height, rendered_width, facts.spec)
+    per_image = (height // facts.spec.factor) * (width // facts.spec.factor)
+    count = config.env.num_images
+    if facts.tokenizer is not None:
+        text = facts.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text_tokens = len(facts.tokenizer(text).input_ids) - count
+    else:
+        words = "".join(part.get("text", "") for m in messages for part in m["content"])
+        text_tokens = math.ceil(len(words) / CHARACTERS_PER_TOKEN) + CHAT_FORMAT_TOKENS + 2 * (count - 1)
+    return PromptSize(
+        image_tokens=per_image * count,
+        text_tokens=text_tokens,
+        is_exact=facts.tokenizer is not None,
+        seen=(width, height),
+        rendered=(rendered_width, rendered_height),
+    )
+
+
+def image_note(rendered: tuple[int, int], spec: ImageSpec) -> str | None:
+    """Return what happens to pictures of `rendered` (width, height) that the model cannot take as they are, or None.
+
+    Such pictures are resized, as the models' own processors do; a side ratio above 200 is refused (ConfigError).
+    """
+    width, height = rendered
+    seen_height, seen_width = smart_resize(height, width, spec)
+    if (seen_width, seen_height) == rendered:
+        return None
+    return (
+        f"pictures of {width}x{height} are resized to {seen_width}x{seen_height}: this model takes sides that are multiples of "
+        f"{spec.factor}, and {spec.min_pixels} to {spec.max_pixels} pixels; set env.image_size to draw them at that size"
+    )
+
+
+def preflight(config: TrainConfig) -> list[str]:
+    """Check environment and model before anything is written; return notes for the user. Raises EnvError, ModelError."""
+    check_device(config.device)
+    rendered = check_env(config)
+    if config.model.name == "tiny" and not config.tiny.clone_dir:
+        from vldac.tiny import build_image_processor
+
+        spec = _spec(build_image_processor())
+    else:
+        spec = find_model(config, may_use_network=True).spec
+    note = image_note(rendered, spec)
+    return [note] if note else []
