@@ -80,21 +80,17 @@ def load_model(
 
     folder = Path(name).expanduser()
     name = str(folder) if folder.exists() else name
-    source = _source(name, say)
+    place = _locate(name, say)
     try:
         if random_weights:
-            return _random_model(name, source, dtype=dtype, device=device, say=say)
-        return _stored_model(name, source, dtype=dtype, device=device)
+            return _random_model(name, place, dtype=dtype, device=device, say=say)
+        return _stored_model(name, place, dtype=dtype, device=device)
     except ModelError:
         raise
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(
-            expected="a Hugging Face id or a folder with config.json, tokenizer and weights",
-            got=f"{_what_is_wrong(name, source)}: {str(error).splitlines()[0]}",
-            where=f"model.name = {name!r}",
-            do="check the spelling, download the model first, or pass its folder"
-            + ("" if Path(name).exists() else nearest(name, known_ids())),
-        ) from error
+        is_folder = place is not None and Path(place).exists()
+        got = "an existing folder without a readable checkpoint" if is_folder else "no such folder or id"
+        raise _unusable(name, f"{got}: {str(error).splitlines()[0]}") from error
 
 
 def hub_reachable(timeout: float = 3.0) -> bool:
@@ -136,39 +132,55 @@ def _adapter_error(name: str, got: str) -> ModelError:
     )
 
 
-def _source(name: str, say: Say) -> dict[str, bool]:
-    """Keyword arguments of `from_pretrained`: whether it may ask the network."""
-    if Path(name).exists():
-        return {"local_files_only": True}
-    if hub_reachable():
-        return {}
-    say(f"the model hub cannot be reached: {name} is taken from the local cache, if it is there")
-    return {"local_files_only": True}
+def _locate(name: str, say: Say) -> str | None:
+    """Return what `from_pretrained` is given: a folder, the id where the hub answers, else the cached copy's folder or None.
+
+    A folder, since transformers asks the network for an id even with local_files_only (5.23: the tokenizer once, the search for an
+    adapter 23 s long).
+    """
+    if Path(name).exists() or hub_reachable():
+        return name
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(name, local_files_only=True)
+    except (LocalEntryNotFoundError, HFValidationError):
+        say(f"the model hub cannot be reached, and {name} is not in the local cache")
+        return None
+    say(f"the model hub cannot be reached: {name} is taken from the local cache")
+    return str(folder)
 
 
-def _what_is_wrong(name: str, source: dict[str, bool]) -> str:
-    if Path(name).exists():
-        return "an existing folder without a readable checkpoint"
-    return (
-        "no such folder, and an id that is not in the local cache while the hub is out of reach"
-        if source
-        else ("no such folder or id")
+def _unusable(name: str, got: str) -> ModelError:
+    return ModelError(
+        expected="a Hugging Face id or a folder with config.json, tokenizer and weights",
+        got=got,
+        where=f"model.name = {name!r}",
+        do="check the spelling, download the model first, or pass its folder"
+        + ("" if Path(name).exists() else nearest(name, known_ids())),
     )
 
 
+def _out_of_reach(name: str) -> ModelError:
+    return _unusable(name, "no such folder, and an id that is not in the local cache while the hub is out of reach")
+
+
 def _stored_model(
-    name: str, source: dict[str, bool], *, dtype: torch.dtype, device: torch.device | str
+    name: str, place: str | None, *, dtype: torch.dtype, device: torch.device | str
 ) -> VisionLanguageModel:
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 
-    if (Path(name) / "adapter_config.json").exists():
+    if place is None:
+        raise _out_of_reach(name)
+    if (Path(place) / "adapter_config.json").exists():
         raise _adapter_error(name, "a folder with adapter_config.json")
-    config = AutoConfig.from_pretrained(name, **source)
+    config = AutoConfig.from_pretrained(place)
     _check_family(config, name)
-    tokenizer = AutoTokenizer.from_pretrained(name, **source)
-    spec = read_spec(name, source)
+    tokenizer = AutoTokenizer.from_pretrained(place)
+    spec = read_spec(place)
     _check_spec(spec, config, name)
-    network, report = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, output_loading_info=True, **source)
+    network, report = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, output_loading_info=True)
     refuse_adapter(network, name)
     missing = sorted(report["missing_keys"])
     if missing:
@@ -182,26 +194,24 @@ def _stored_model(
 
 
 def _random_model(
-    name: str, source: dict[str, bool], *, dtype: torch.dtype, device: torch.device | str, say: Say
+    name: str, place: str | None, *, dtype: torch.dtype, device: torch.device | str, say: Say
 ) -> VisionLanguageModel:
     from transformers import AutoConfig, AutoTokenizer
 
     config = known_config(name)
     if config is not None:
         spec = image_spec(known_processor(name))
+    elif place is None:
+        raise _out_of_reach(name)
     else:
-        config = AutoConfig.from_pretrained(name, **source)
+        config = AutoConfig.from_pretrained(place)
         _check_family(config, name)
-        spec = read_spec(name, source)
+        spec = read_spec(place)
     tokenizer = None
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **source)
-        why = "its folder has none"
-    except (OSError, ValueError) as error:
-        why = str(error).splitlines()[0]
-    if tokenizer is None or len(tokenizer) < 256:  # for a folder without one, transformers returns an empty tokenizer
-        tokenizer = None
-        say(f"no tokenizer of {name} at hand: {why}")
+    if place is not None:
+        tokenizer = AutoTokenizer.from_pretrained(place)
+        if len(tokenizer) < 256:  # for a folder without one, transformers returns an empty tokenizer
+            tokenizer = None
     return random_model(config, spec, tokenizer, name=name, dtype=dtype, device=device, say=say)
 
 
@@ -225,7 +235,10 @@ def random_model(
     _check_spec(spec, config, name)
     if tokenizer is None:
         tokenizer = _local_tokenizer(config)
-        say(f"{name}: tokenizer built locally, {len(tokenizer)} ids; the head keeps its {_vocab_size(config)} rows")
+        rows = _vocab_size(config)
+        say(
+            f"{name}: no tokenizer at hand, one is built locally with {len(tokenizer)} ids; the head keeps its {rows} rows"
+        )
     device = torch.device(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), device:
         torch.manual_seed(0)
@@ -281,14 +294,14 @@ def _check_family(config: Any, name: str) -> None:
         )
 
 
-def read_spec(name: str, source: dict[str, bool]) -> ImageSpec:
-    """Read the preprocessing constants of a checkpoint from its file.
+def read_spec(place: str) -> ImageSpec:
+    """Read the preprocessing constants of a checkpoint, a folder or an id, from its file.
 
     The classes are not asked: `AutoImageProcessor` needs torchvision before transformers 5.23.
     """
     from transformers.image_processing_base import ImageProcessingMixin
 
-    stored, _ = ImageProcessingMixin.get_image_processor_dict(name, **source)
+    stored, _ = ImageProcessingMixin.get_image_processor_dict(place)
     size = stored.get("size") or {}
     limits = {
         "min_pixels": stored.get("min_pixels") or size.get("shortest_edge") or size.get("min_pixels"),
@@ -301,7 +314,7 @@ def read_spec(name: str, source: dict[str, bool]) -> ImageSpec:
         raise ModelError(
             expected=f"{', '.join(constants)} in the image processor",
             got=f"no {', '.join(missing)}",
-            where=f"preprocessor_config.json of {name!r}",
+            where=f"preprocessor_config.json of {place!r}",
             do="use the image processor that belongs to the checkpoint",
         )
     return image_spec(constants)

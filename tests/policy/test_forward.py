@@ -124,6 +124,19 @@ def test_a_sampled_response_does_not_depend_on_its_neighbours(
         torch.testing.assert_close(alone.logprob[0], together.logprob[row], atol=2e-5, rtol=0)
 
 
+def test_rows_that_end_early_do_not_disturb_the_others(make_policy: Callable[..., Policy], make_rows: Any) -> None:
+    """With a third of the vocabulary as end tokens rows leave the batch at every length; all still score the same."""
+    policy = make_policy()
+    rows = make_rows(policy)
+    policy.end_ids = torch.arange(0, policy.head_weight.shape[0], 3)
+    prompts, features = rows.prompts * 4, rows.features * 4
+    said = policy.act(prompts, features, seeds=torch.arange(16), max_new_tokens=12, temperature=1.0)
+    assert len({len(ids) for ids in said.ids}) >= 4
+    with torch.no_grad():
+        scored = policy(collate(prompts, said.ids, features, CPU, policy.pad_id), temperature=1.0)
+    assert float((torch.cat(said.logprob) - scored.logprob).abs().max()) < 1e-4
+
+
 def test_state_that_the_model_keeps_from_another_batch_does_not_matter(
     make_policy: Callable[..., Policy], make_rows: Any
 ) -> None:

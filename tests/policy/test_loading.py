@@ -66,6 +66,12 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return asked
 
 
+def test_a_folder_is_loaded_without_asking_the_network(offline: list[tuple[Any, ...]], checkpoint: Path) -> None:
+    for random_weights in (False, True):
+        load_model(str(checkpoint), dtype=torch.float32, random_weights=random_weights, say=lambda text: None)
+    assert offline == []
+
+
 def test_a_folder_loads_with_its_family_tokenizer_and_spec(model: VisionLanguageModel, family: str) -> None:
     assert model.family == family
     assert not any(module.training for module in model.network.modules())
@@ -82,9 +88,41 @@ def test_a_known_id_without_a_network_fails_within_seconds_and_says_why(
         load_model("Qwen/Qwen2-VL-7B-Instruct", dtype=torch.float32, say=said.append)
     assert time.perf_counter() - start < 10
     assert len(offline) == 1
-    assert said == [
-        "the model hub cannot be reached: Qwen/Qwen2-VL-7B-Instruct is taken from the local cache, if it is there"
-    ]
+    assert said == ["the model hub cannot be reached, and Qwen/Qwen2-VL-7B-Instruct is not in the local cache"]
+
+
+def cache_as(folder: Path, name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a checkpoint folder into a hub cache, as a download of the id `name` would."""
+    repository = cache / f"models--{name.replace('/', '--')}"
+    shutil.copytree(folder, repository / "snapshots" / ("0" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40, encoding="utf-8")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+
+
+def test_an_id_in_the_cache_loads_without_a_network(
+    offline: list[tuple[Any, ...]], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache_as(checkpoint, "someone/tiny", tmp_path, monkeypatch)
+    model, stored = load_model("someone/tiny", dtype=torch.float32), load_model(str(checkpoint), dtype=torch.float32)
+    assert model.name == "someone/tiny" and model.spec == stored.spec
+    assert torch.equal(model.network.lm_head.weight, stored.network.lm_head.weight)
+    assert len(offline) == 1
+
+
+def test_an_id_whose_repository_has_an_adapter_is_refused(
+    offline: list[tuple[Any, ...]], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers loads base and adapter together, without a word."""
+    from peft import LoraConfig, get_peft_model
+
+    network = load_model(str(checkpoint), dtype=torch.float32).network
+    folder = shutil.copytree(checkpoint, tmp_path / "folder")
+    adapted = get_peft_model(network, LoraConfig(r=2, target_modules=r".*language_model.*\.q_proj"))
+    adapted.save_pretrained(folder)
+    cache_as(folder, "someone/adapted", tmp_path / "cache", monkeypatch)
+    with pytest.raises(ModelError, match="merge the adapter into its base"):
+        load_model("someone/adapted", dtype=torch.float32)
 
 
 def test_a_misspelt_id_is_answered_with_the_nearest_known_one(offline: list[tuple[Any, ...]]) -> None:
@@ -105,7 +143,7 @@ def test_random_weights_of_a_known_id_need_no_network(
     assert {p.dtype for p in model.network.parameters()} == {torch.bfloat16}
     assert model.network.model.language_model.rotary_emb.inv_freq.dtype == torch.float32
     assert model.spec.max_pixels == known_processor(name)["max_pixels"]
-    assert any("tokenizer built locally" in text for text in said)
+    assert any("no tokenizer at hand, one is built locally" in text for text in said)
     assert any("random weights (bfloat16, cpu)" in text for text in said)
     banned = model.banned_ids()
     assert len(banned) >= rows - len(model.tokenizer)
@@ -123,7 +161,7 @@ def test_random_weights_of_a_folder_with_only_a_configuration_get_a_local_tokeni
     model = load_model(str(tmp_path), dtype=torch.float32, random_weights=True, say=said.append)
     assert len(model.tokenizer) > 256
     assert model.tokenizer("<|image_pad|>").input_ids == [model.network.config.image_token_id]
-    assert said[0].endswith("its folder has none")
+    assert "no tokenizer at hand, one is built locally" in said[0]
     with pytest.raises(ModelError):
         load_model(str(tmp_path), dtype=torch.float32)
 
