@@ -3,9 +3,9 @@ random-weight runs need no network.
 
 One JSON file per family in `known_models/`: what its checkpoints share (`config`, `processor`), and what each adds
 (`models`). Facts only: sizes and constants as published, no weights and no tokenizer. A stored checkpoint is always loaded
-with its own configuration. Each entry gives the published parameter count exactly (tested); the one number that no public
-source confirmed is rms_norm_eps of the two 72B models, which changes neither memory nor time. Imports neither torch nor
-transformers until a configuration object is asked for.
+with its own configuration. Each entry gives the published parameter count (tested), to the last digit for all but
+Qwen2.5-VL-72B, of which only "73.4 B" was found. No public source confirmed rms_norm_eps of the two 72B models, which changes
+neither memory nor time. Imports neither torch nor transformers until a configuration object is asked for.
 """
 
 from __future__ import annotations
