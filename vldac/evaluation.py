@@ -127,7 +127,9 @@ def evaluate(
     if not allow_seed_overlap:
         refuse_overlap(tuple(state["json"]["train_seeds"]), seed, episodes)
     device = pick_device(config.device)
-    model = load_model(base_model(path, state["json"]["model"]), dtype=getattr(torch, config.model.dtype), device=device)
+    model = load_model(
+        base_model(path, state["json"]["model"]), dtype=getattr(torch, config.model.dtype), device=device
+    )
     policy = Policy(model, config.model, device=device, seed=config.seed)
     load_weights(policy, state["tensors"], path)
     return play_episodes(policy, config, episodes=episodes, seed=seed)

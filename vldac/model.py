@@ -302,6 +302,15 @@ def read_spec(place: str) -> ImageSpec:
     from transformers.image_processing_base import ImageProcessingMixin
 
     stored, _ = ImageProcessingMixin.get_image_processor_dict(place)
+    return image_spec(stored, where=f"preprocessor_config.json of {place!r}")
+
+
+def image_spec(stored: dict[str, Any], *, where: str = "image processor") -> ImageSpec:
+    """Return the constants that `known_processor`, an image processor's file or its `to_dict()` holds.
+
+    Limits may be named min_pixels and max_pixels, or be in "size" (shortest_edge and longest_edge are pixel counts there).
+    Raises ModelError where one is missing.
+    """
     size = stored.get("size") or {}
     limits = {
         "min_pixels": stored.get("min_pixels") or size.get("shortest_edge") or size.get("min_pixels"),
@@ -314,14 +323,9 @@ def read_spec(place: str) -> ImageSpec:
         raise ModelError(
             expected=f"{', '.join(constants)} in the image processor",
             got=f"no {', '.join(missing)}",
-            where=f"preprocessor_config.json of {place!r}",
+            where=where,
             do="use the image processor that belongs to the checkpoint",
         )
-    return image_spec(constants)
-
-
-def image_spec(constants: dict[str, Any]) -> ImageSpec:
-    """Return the preprocessing constants as `known_processor` or an image processor's file has them."""
     return ImageSpec(
         patch_size=int(constants["patch_size"]),
         merge_size=int(constants["merge_size"]),

@@ -8,7 +8,6 @@ seconds, not after transformers' half minute of retries.
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,12 +108,21 @@ def _tiny(config: TrainConfig) -> ModelFacts:
     tokenizer = tiny.build_tokenizer([s.response for s in samples] + prompts, config.tiny.vocab_size)
     with torch.device("meta"):
         network = tiny.build_model(tokenizer, config.tiny, seed=config.seed)
-    spec = _spec(tiny.build_image_processor())
+    spec = _tiny_spec()
     return ModelFacts(config=network.config, spec=spec, tokenizer=tokenizer, source="built locally")
 
 
+def _tiny_spec() -> ImageSpec:
+    from vldac.model import image_spec
+    from vldac.tiny import build_image_processor
+
+    return image_spec(build_image_processor().to_dict())
+
+
 def _folder(folder: Path, name: str) -> ModelFacts:
-    from transformers import AutoConfig, AutoImageProcessor
+    from transformers import AutoConfig
+
+    from vldac.model import read_spec
 
     if not (folder / "config.json").is_file():
         is_adapter = (folder / "adapter_config.json").is_file()
@@ -122,47 +130,39 @@ def _folder(folder: Path, name: str) -> ModelFacts:
         raise _missing(name, "a folder without config.json" + (" (an adapter or checkpoint)" if is_adapter else ""), do)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        spec = read_spec(str(folder))
     except (OSError, ValueError) as error:
         raise _missing(name, _first_line(error), "repair the folder, or download the model again") from error
     _check_family(config, name)
-    return ModelFacts(
-        config=config, spec=_spec(processor), tokenizer=_tokenizer(str(folder)), source=f"folder {folder}"
-    )
+    return ModelFacts(config=config, spec=spec, tokenizer=_tokenizer(str(folder)), source=f"folder {folder}")
 
 
 def _hub_id(name: str, may_use_network: bool, *, needs_weights: bool) -> ModelFacts:
-    from transformers import AutoConfig, AutoImageProcessor
+    from transformers import AutoConfig
 
-    from vldac.known import known_config
+    from vldac.known import known_config, known_processor
+    from vldac.model import image_spec, read_spec
 
-    is_cached, known = _is_cached(name), known_config(name)
-    if may_use_network and not is_cached and (needs_weights or known is None):
+    cached, known = _cached_folder(name), known_config(name)
+    if may_use_network and cached is None and (needs_weights or known is None):
         _require_hub(name)
     if known is not None:
-        return ModelFacts(config=known, spec=known_spec(name), tokenizer=_tokenizer(name), source="shipped with vldac")
-    if not is_cached and not may_use_network:
+        spec, tokenizer = image_spec(known_processor(name)), _tokenizer(cached) if cached else None
+        return ModelFacts(config=known, spec=spec, tokenizer=tokenizer, source="shipped with vldac")
+    if cached is None and not may_use_network:
         do = "download the model first, or give its folder" + _near_known(name)
         raise _missing(name, "an id whose configuration is neither in the local cache nor shipped with vldac", do)
+    place = cached or name
     try:
-        config = AutoConfig.from_pretrained(name, local_files_only=not may_use_network)
+        config = AutoConfig.from_pretrained(place)
         _check_family(config, name)
-        processor = AutoImageProcessor.from_pretrained(name, local_files_only=not may_use_network)
+        spec = read_spec(place)
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
         raise _missing(name, _first_line(error), f"check the spelling{_near_known(name)}") from error
-    source = "local cache" if is_cached else "hub"
-    return ModelFacts(config=config, spec=_spec(processor), tokenizer=_tokenizer(name), source=source)
-
-
-def known_spec(name: str) -> ImageSpec:
-    """Return how a known checkpoint wants its images. Raises ModelError for other ids."""
-    from vldac.known import known_processor
-
-    values = known_processor(name)
-    mean, std = tuple(values.pop("image_mean")), tuple(values.pop("image_std"))
-    return ImageSpec(**values, mean=mean, std=std)
+    source = "local cache" if cached else "hub"
+    return ModelFacts(config=config, spec=spec, tokenizer=_tokenizer(cached) if cached else None, source=source)
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -200,56 +200,32 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200]
 
 
-def _spec(processor: Any) -> ImageSpec:
-    size = dict(processor.size) if getattr(processor, "size", None) else {}
-    return ImageSpec(
-        patch_size=processor.patch_size,
-        merge_size=processor.merge_size,
-        temporal_patch_size=processor.temporal_patch_size,
-        mean=tuple(processor.image_mean),
-        std=tuple(processor.image_std),
-        min_pixels=int(getattr(processor, "min_pixels", None) or size["shortest_edge"]),
-        max_pixels=int(getattr(processor, "max_pixels", None) or size["longest_edge"]),
-    )
-
-
-def _tokenizer(name: str) -> Any | None:
-    """Return a tokenizer that is on this machine, or None; the estimate says which."""
+def _tokenizer(folder: str) -> Any | None:
+    """Return the tokenizer of a folder, or None; the estimate says which."""
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError):
         return None
     return tokenizer if tokenizer.chat_template else None
 
 
-def _is_cached(name: str) -> bool:
+def _cached_folder(name: str) -> str | None:
+    """Return where the hub's client keeps `name` on this machine (transformers asks the network for an id even if it is there)."""
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    found = try_to_load_from_cache(name, "config.json")
+    return str(Path(found).parent) if isinstance(found, str) else None
 
 
 def _require_hub(name: str) -> None:
-    """Raise ModelError if the hub cannot be reached within seconds (unless a proxy hides it, then let it be tried)."""
-    import socket
-    from urllib.parse import urlsplit
+    """Raise ModelError if the hub cannot be reached within seconds."""
+    from vldac.model import hub_reachable
 
-    from huggingface_hub import constants
-
-    if any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return
-    address = urlsplit(constants.ENDPOINT)
-    got = "not on this machine, and the hub is switched off (HF_HUB_OFFLINE)"
-    if not constants.HF_HUB_OFFLINE:
-        try:
-            port = address.port or (80 if address.scheme == "http" else 443)
-            socket.create_connection((address.hostname or "", port), timeout=5).close()
-            return
-        except OSError as error:
-            got = f"not on this machine, and the hub cannot be reached ({error})"
-    do = f"check the spelling and the network, or give the folder of a downloaded model{_near_known(name)}"
-    raise _missing(name, got, do)
+    if not hub_reachable():
+        do = f"check the spelling and the network, or give the folder of a downloaded model{_near_known(name)}"
+        raise _missing(name, "not on this machine, and the hub cannot be reached", do)
 
 
 def prompt_size(config: TrainConfig, facts: ModelFacts) -> PromptSize:
@@ -300,9 +276,7 @@ def preflight(config: TrainConfig) -> list[str]:
     check_device(config.device)
     rendered = check_env(config)
     if config.model.name == "tiny" and not config.tiny.clone_dir:
-        from vldac.tiny import build_image_processor
-
-        spec = _spec(build_image_processor())
+        spec = _tiny_spec()
     else:
         spec = find_model(config, may_use_network=True).spec
     note = image_note(rendered, spec)

@@ -23,9 +23,9 @@ from vldac.estimate import (
     rows_per_pass,
     vision_workspace_bytes,
 )
-from vldac.known import known_config
-from vldac.model import LORA_TARGETS
-from vldac.preflight import ModelFacts, PromptSize, find_model, known_spec, prompt_size
+from vldac.known import known_config, known_processor
+from vldac.model import LORA_TARGETS, image_spec
+from vldac.preflight import ModelFacts, PromptSize, find_model, prompt_size
 
 
 class LiveBytes(TorchDispatchMode):
@@ -192,7 +192,7 @@ def test_the_term_of_encoding_frames_is_right_within_a_third(name: str, dtype: t
     from vldac.prompting import image_patches
 
     config, network = small(name, dtype)
-    facts = ModelFacts(config=config, spec=known_spec(name), tokenizer=None, source="")
+    facts = ModelFacts(config=config, spec=image_spec(known_processor(name)), tokenizer=None, source="")
     side = 10 * facts.spec.factor
     prompt = PromptSize(
         image_tokens=100, text_tokens=1, is_exact=True, seen=(side, side), rendered=(side, side)
