@@ -228,7 +228,9 @@ def test_a_checkpoint_of_another_model_is_refused(config: TrainConfig, start: Pa
 
 def test_the_adapter_loads_without_this_package(config: TrainConfig, start: Path, tmp_path: Path) -> None:
     from peft import PeftModel
-    from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    from vldac.model import read_spec
 
     trainer = build(config, start)
     for _ in range(2):
@@ -244,7 +246,7 @@ def test_the_adapter_loads_without_this_package(config: TrainConfig, start: Path
         with theirs.disable_adapter():
             assert (plain(input_ids=ids).logits - expected).abs().max() > 1e-4
     assert len(AutoTokenizer.from_pretrained(path)) == len(trainer.policy.model_info.tokenizer)
-    assert AutoImageProcessor.from_pretrained(path).patch_size == 14
+    assert read_spec(str(path)) == trainer.policy.model_info.spec
 
 
 def test_a_full_disk_gives_a_clear_error_and_keeps_the_last_checkpoint(
