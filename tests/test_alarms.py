@@ -10,7 +10,7 @@ from vldac.errors import CollapseError
 
 HEALTHY = {
     "update": 9, "rollout/entropy_mean": 0.4, "rollout/invalid_action_frac": 0.02, "rollout/repetition_frac": 0.1,
-    "policy/kl_ref_k3": 0.2,
+    "policy/kl_ref_k3": 0.2, "policy/decode_mismatch_mean": 0.001,
 }  # fmt: skip
 
 
@@ -21,6 +21,7 @@ HEALTHY = {
         ("rollout/invalid_action_frac", 0.6),
         ("rollout/repetition_frac", 0.99),
         ("policy/kl_ref_k3", 3.0),
+        ("policy/decode_mismatch_mean", 0.07),
     ],
 )
 def test_each_alarm_rings_alone(key: str, value: float) -> None:

@@ -40,6 +40,12 @@ def alarms(lines: Sequence[dict[str, Any]], config: AlarmConfig) -> dict[str, st
     earlier = [past["policy/kl_ref_k3"] for past in lines[-1 - _HISTORY : -1] if past.get("policy/kl_ref_k3")]
     is_spike = len(earlier) >= 3 and kl > config.kl_min and kl > config.kl_spike * median(earlier)
     check("policy/kl_ref_k3", is_spike, f"KL above {config.kl_spike:g} times its median of late")
+    mismatch = line.get("policy/decode_mismatch_mean", 0.0)
+    check(
+        "policy/decode_mismatch_mean",
+        mismatch > config.decode_mismatch_max,
+        "decoding is far from the update's own path",
+    )
     return found
 
 

@@ -188,6 +188,8 @@ class AlarmConfig:
     """KL (k3) below this is never a spike."""
     kl_spike: float = 10.0
     """KL above this many times the median of the ten updates before is a spike."""
+    decode_mismatch_max: float = 0.05
+    """Mean |log-ratio| between decoding and the update's own path above which sampling and training disagree."""
     stop_after: int = 0
     """End the run after so many updates in a row with an alarm; 0 only warns."""
 

@@ -38,7 +38,7 @@ GLOSSARY: dict[str, str] = {
     "policy/ratio_max": "largest token ratio of the update",
     "policy/first_ratio_deviation": "max |log-ratio| at the first micro-batch; 0 up to rounding",
     "policy/is_frozen": "1 during value warm-up",
-    "policy/decode_mismatch_mean": "mean |log-ratio| between decoding and the update's own path (measured where both are known)",
+    "policy/decode_mismatch_mean": "mean |log-ratio| between decoding and the update's own path, over the first optimiser batch",
     "policy/decode_mismatch_p99": "its 99th percentile",
     "policy/decode_mismatch_clip_frac": "share of tokens that this gap alone puts outside the clip range",
     "alarm/count": "collapse alarms of this update",

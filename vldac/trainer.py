@@ -97,7 +97,7 @@ class Trainer:
         seconds: dict[str, float] = {}
         tick = time.perf_counter()
         needs_reference = not is_frozen and config.algorithm.kl_coef > 0
-        logprobs, mismatch = self._old_logprobs(batch, needs_reference=needs_reference)
+        logprobs = self._old_logprobs(batch, needs_reference=needs_reference)
         seconds["time/reference_s"] = time.perf_counter() - tick
         tick = time.perf_counter()
         advantages = step_advantages(batch, config.algorithm, seed=config.seed, update=update)
@@ -114,28 +114,27 @@ class Trainer:
         metrics["optim/lr"] = self.optimizers["policy"].param_groups[0]["lr"]
         metrics["optim/value_lr"] = self.optimizers["value"].param_groups[0]["lr"]
         metrics["rollout/env_steps"] = float(self.env_steps)
-        return metrics | mismatch | seconds | rollout_metrics(batch)
+        return metrics | seconds | rollout_metrics(batch)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _old_logprobs(self, batch: RolloutBatch, *, needs_reference: bool) -> tuple[OldLogprobs, dict[str, float]]:
-        """Old and reference log-probs, and how far decoding is from the update's own path where both are known."""
+    def _old_logprobs(self, batch: RolloutBatch, *, needs_reference: bool) -> OldLogprobs:
+        """Old log-probs from where the configuration says, and those of the initial policy."""
         config, temperature = self.config, self.config.rollout.temperature
         minibatches = epoch_plan(config, batch.lengths(), update=self.updates_done, epoch=0)
         plan = [rows for minibatch in minibatches for rows in minibatch]
-        decoded = [batch.decode_logprob(i) for i in range(len(batch))]
         source = config.rollout.old_logprob
         if source == "auto":
             source = "decode" if config.model.dtype == "float32" else "trainer"
-        old, mismatch = decoded, {}
         if source == "trainer":
             old = score(self.policy, batch, plan, temperature=temperature)
-            mismatch = decode_mismatch(torch.cat(old), torch.cat(decoded), config.algorithm.clip)
+        else:
+            old = [batch.decode_logprob(i) for i in range(len(batch))]
         reference = None
         if needs_reference:
             with self.policy.reference():
                 reference = score(self.policy, batch, plan, temperature=temperature)
-        return OldLogprobs(old=old, reference=reference), mismatch
+        return OldLogprobs(old=old, reference=reference)
 
     def _check_faults(self, batch: RolloutBatch) -> None:
         share, limit = float(batch.buffer.fault.mean()), self.config.env.max_fault_frac
@@ -184,16 +183,6 @@ class Trainer:
     def close(self) -> None:
         """Stop the environment's threads."""
         self.env.close()
-
-
-def decode_mismatch(trainer: torch.Tensor, decode: torch.Tensor, clip: float) -> dict[str, float]:
-    """How far the log-probs of decoding, [N], are from those of the update's path, and what share lies outside the clip."""
-    gap = (trainer - decode).abs()
-    return {
-        "policy/decode_mismatch_mean": float(gap.mean()),
-        "policy/decode_mismatch_p99": float(gap.quantile(0.99)) if len(gap) < 2**24 else float(gap.max()),
-        "policy/decode_mismatch_clip_frac": float((gap.expm1() > clip).float().mean()),
-    }
 
 
 def rollout_metrics(batch: RolloutBatch) -> dict[str, float]:

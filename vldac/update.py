@@ -150,7 +150,8 @@ class Updater:
                 self._step(
                     loss, batch, rows, advantages, logprobs, f"update {update + 1}, epoch {epoch + 1}", is_frozen, means
                 )
-        return means.metrics()
+        gaps = decode_mismatch(torch.cat(means.gaps), self.config.algorithm.clip) if means.gaps else {}
+        return means.metrics() | gaps
 
     def _accumulate(
         self, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, total_weight: float,
@@ -167,6 +168,9 @@ class Updater:
             means.first_deviation = check_first_ratio(
                 evaluation, torch.cat([logprobs.old[r] for r in rows]), limit=limit
             )
+        if not means.norms:  # before the first optimiser step the weights are those that sampled
+            decoded = torch.cat([batch.decode_logprob(r) for r in rows]).to(evaluation.logprob.device)
+            means.gaps.append((evaluation.logprob.detach() - decoded).abs())
         policy_loss, values, stats = microbatch_loss(
             evaluation, batch, rows, advantages, logprobs, config, total_weight
         )
@@ -202,6 +206,15 @@ class Updater:
         means.seconds["time/optimizer_s"] += time.perf_counter() - tick
 
 
+def decode_mismatch(gap: torch.Tensor, clip: float) -> dict[str, float]:
+    """How far decoding is from the update's own path: gap [N] = |log-ratio| at unchanged weights, and its share outside the clip."""
+    return {
+        "policy/decode_mismatch_mean": float(gap.mean()),
+        "policy/decode_mismatch_p99": float(gap.float().quantile(0.99)) if len(gap) < 2**24 else float(gap.max()),
+        "policy/decode_mismatch_clip_frac": float((gap.expm1() > clip).float().mean()),
+    }
+
+
 def dump_of(batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs) -> dict[str, torch.Tensor]:
     """Return the tensors of an optimiser batch by name, rows padded to the longest (for a dump that a person can load)."""
     pad = torch.nn.utils.rnn.pad_sequence
@@ -232,6 +245,8 @@ class _Means:
         self.seconds: dict[str, float] = defaultdict(float)
         self.norms: dict[str, list[float]] = defaultdict(list)
         self.first_deviation: float | None = None
+        self.gaps: list[torch.Tensor] = []
+        """|log-ratio| between decoding and this path, of the steps of the first optimiser batch"""
         self._sums: dict[str, Any] = defaultdict(float)
         self._ratio_max: list[torch.Tensor] = []
         self._weight = 0.0

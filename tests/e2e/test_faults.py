@@ -15,7 +15,8 @@ from vldac.advantage import step_advantages
 from vldac.config import TrainConfig
 from vldac.errors import EnvError, NonFiniteError
 from vldac.run import run
-from vldac.trainer import Trainer, decode_mismatch
+from vldac.trainer import Trainer
+from vldac.update import decode_mismatch
 
 
 def with_faults(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +99,18 @@ def test_callbacks_see_every_hook_in_order(config: TrainConfig, start: Path, tmp
 
 
 def test_the_mismatch_of_decoding_is_what_it_says() -> None:
-    trainer, decode = torch.tensor([-1.0, -1.0, -1.0, -1.0]), torch.tensor([-1.0, -1.0, -1.0, -1.2])
-    found = decode_mismatch(trainer, decode, 0.1)
+    found = decode_mismatch(torch.tensor([0.0, 0.0, 0.0, 0.2]), 0.1)
     assert found["policy/decode_mismatch_mean"] == pytest.approx(0.05)
-    assert found["policy/decode_mismatch_clip_frac"] == 0.25
+    assert found["policy/decode_mismatch_clip_frac"] == 0.25 and found["policy/decode_mismatch_p99"] > 0.19
+
+
+@pytest.mark.parametrize("source", ["decode", "trainer"])
+def test_the_mismatch_is_measured_before_the_weights_move(config: TrainConfig, start: Path, source: str) -> None:
+    rollout = dataclasses.replace(config.rollout, old_logprob=source)
+    optim = dataclasses.replace(config.optim, warmup_updates=0, lr=0.5)  # a later micro-batch would be far off
+    trainer = build(dataclasses.replace(config, rollout=rollout, optim=optim), start)
+    batch = trainer.collect()
+    batch.buffer.logprob[:] += np.float32(3e-5)  # as if decoding were a little off
+    found = trainer.update(batch)
+    assert found["policy/decode_mismatch_mean"] == pytest.approx(3e-5, abs=1e-5)
+    assert found["policy/first_ratio_deviation"] == pytest.approx(3e-5 if source == "decode" else 0.0, abs=1e-5)
