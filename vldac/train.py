@@ -152,8 +152,11 @@ def _model(config: TrainConfig, folder: Path, say: Say) -> VisionLanguageModel:
             say(f"  clone {update}/{total}  loss {loss:.4f}  {time.perf_counter() - tick:.0f} s")
 
     model = warm_start(place, config.env, config.tiny, seed=config.seed, on_update=on_update)
-    reads = reading_accuracy(model, config.env)
-    say(f"  reads its images: {reads.own_images:.3f} right, {reads.shuffled_images:.3f} with images shuffled")
+    reads = reading_accuracy(model, config.env, action=config.tiny.clone_action)
+    say(
+        f"  reads its images: {reads.own_images:.3f} right, {reads.shuffled_images:.3f} with images shuffled, "
+        f"chance {reads.chance:.3f}"
+    )
     return model
 
 
