@@ -1,0 +1,62 @@
+"""The judge of benchmarks/learning.py: its z test and its targets say no where they should."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def learning() -> ModuleType:
+    path = Path(__file__).resolve().parent.parent / "benchmarks" / "learning.py"
+    spec = importlib.util.spec_from_file_location("learning", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def outcome(successes: int, episodes: int = 600) -> dict[str, float]:
+    return {"successes": successes, "episodes": episodes}
+
+
+def test_z_is_that_of_the_pooled_two_proportion_test(learning: ModuleType) -> None:
+    # 360/600 against 330/600: pooled 0.575, standard error sqrt(0.575 * 0.425 * 2 / 600) = 0.028541, difference 0.05.
+    assert learning.z_above(outcome(360), outcome(330)) == pytest.approx(0.05 / 0.0285409, rel=1e-5)
+    assert learning.z_above(outcome(330), outcome(360)) < 0
+    assert learning.z_above(outcome(600), outcome(600)) == 0.0
+
+
+def test_a_rise_of_five_points_is_significant_and_one_of_four_is_not(learning: ModuleType) -> None:
+    assert learning.z_above(outcome(396), outcome(366)) > 1.645  # 0.66 against 0.61
+    assert learning.z_above(outcome(390), outcome(366)) < 1.645  # 0.65 against 0.61
+
+
+@pytest.mark.parametrize(
+    ("recipe", "start", "end", "end_return", "wall_s", "expected"),
+    [
+        ("quickstart", 0.6, 0.98, 0.90, 299.0, True),
+        ("quickstart", 0.6, 0.975, 0.95, 200.0, False),
+        ("quickstart", 0.6, 1.0, 0.895, 200.0, False),
+        ("quickstart", 0.6, 1.0, 0.95, 301.0, False),
+        ("ezpoints", 0.39, 0.80, -9.0, 1000.0, True),
+        ("ezpoints", 0.41, 0.95, 9.0, 1000.0, False),
+        ("ezpoints", 0.30, 0.795, 9.0, 1000.0, False),
+    ],
+)
+def test_a_run_is_judged_by_every_target(
+    learning: ModuleType, recipe: str, start: float, end: float, end_return: float, wall_s: float, expected: bool
+) -> None:
+    run = {"start": {"success_rate": start}, "end": {"success_rate": end, "return_mean": end_return}, "wall_s": wall_s}
+    assert learning.is_met(run, learning.TARGETS[recipe]) is expected
+
+
+def test_evaluations_are_read_from_what_the_command_prints(learning: ModuleType) -> None:
+    text = "x\nbefore training: success 0.645 [0.577, 0.708], return -2.410\n"
+    said = learning.spoken(text, "before training", 200)
+    assert said["successes"] == 129 and said["return_mean"] == -2.41
+    with pytest.raises(SystemExit, match="after training"):
+        learning.spoken(text, "after training", 200)
