@@ -31,26 +31,30 @@ RESULTS = ROOT / "benchmarks" / "results"
 CONTROL_EPISODES = 600
 """Held-out episodes per evaluation of the control: a rise of 0.05 above 0.61 is then significant."""
 TARGETS = {
-    "quickstart": {"end_success_min": 0.98, "end_return_min": 0.9, "wall_s_max": 300.0},
-    "ezpoints": {"start_success_max": 0.40, "end_success_min": 0.80, "wall_s_max": 1800.0},
+    "quickstart": {"end_success_min": 0.98, "end_return_min": 0.9},
+    "ezpoints": {"start_success_max": 0.40, "end_success_min": 0.80},
 }
+WALL_S_MAX = {"quickstart": 300.0, "ezpoints": 1800.0}
+"""Limit of the whole command by the clock, judged apart from learning: on a busy machine see `cpu_s` beside `wall_s`."""
 
 
 # -- the four claims ------------------------------------------------------------------------------------------------------
 
 
 def seeds(arguments: argparse.Namespace) -> bool:
-    """Train `--recipe` with every seed; the claim holds if all seeds but one (of five) meet the recipe's targets."""
-    runs = []
+    """Train `--recipe` with every seed; the claim holds if four of five meet the targets, and all are within the time."""
+    runs, limit = [], WALL_S_MAX[arguments.recipe]
     for seed in arguments.seeds:
-        run = train(arguments, arguments.recipe, seed, fresh=True) | {"seed": seed}
-        run["is_met"] = is_met(run, TARGETS[arguments.recipe])
-        print(f"  {'met' if run['is_met'] else 'NOT met'}: {TARGETS[arguments.recipe]}", flush=True)
-        runs.append(run)
+        run = {"seed": seed} | train(arguments, arguments.recipe, seed, fresh=not arguments.reuse)
+        runs.append(run | {"is_met": is_met(run, TARGETS[arguments.recipe]), "is_in_time": run["wall_s"] <= limit})
+        print(f"  targets {'met' if runs[-1]['is_met'] else 'NOT met'}: {TARGETS[arguments.recipe]}", flush=True)
     met, needed = sum(run["is_met"] for run in runs), math.ceil(0.8 * len(runs))
-    claim = {"targets": TARGETS[arguments.recipe], "seeds_met": met, "seeds_needed": needed, "holds": met >= needed}
+    claim = {
+        "targets": TARGETS[arguments.recipe], "seeds_met": met, "seeds_needed": needed, "holds": met >= needed,
+        "wall_s_max": limit, "holds_in_time": all(run["is_in_time"] for run in runs),
+    }  # fmt: skip
     write_row(f"learning_{arguments.recipe}", arguments, claim, runs)
-    return claim["holds"]
+    return claim["holds"] and claim["holds_in_time"]
 
 
 def control(arguments: argparse.Namespace) -> bool:
@@ -235,7 +239,7 @@ def is_met(run: dict[str, Any], targets: dict[str, float]) -> bool:
     """Say whether a run meets every target."""
     measured = {
         "end_success_min": run["end"]["success_rate"], "end_return_min": run["end"]["return_mean"],
-        "start_success_max": run["start"]["success_rate"], "wall_s_max": run["wall_s"],
+        "start_success_max": run["start"]["success_rate"],
     }  # fmt: skip
     return all(
         measured[key] >= limit if key.endswith("_min") else measured[key] <= limit for key, limit in targets.items()
@@ -269,7 +273,8 @@ def write_row(name: str, arguments: argparse.Namespace, claim: dict[str, Any], r
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
-    print(f"{'holds' if claim['holds'] else 'DOES NOT HOLD'}: {path.relative_to(ROOT)}")
+    late = "" if claim.get("holds_in_time", True) else ", but NOT within the time"
+    print(f"{'holds' if claim['holds'] else 'DOES NOT HOLD'}{late}: {path.relative_to(ROOT)}")
 
 
 def commit() -> str:
@@ -304,6 +309,7 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--seeds", type=int, nargs="+", default=numbers)
         command.add_argument("--num-threads", type=int, default=1, help="torch threads of a run (default 1)")
         command.add_argument("--work-dir", default="runs/learning")
+        command.add_argument("--reuse", action="store_true", help="judge finished runs in --work-dir again")
         command.add_argument("--samples", type=int, default=4096, help="samples of `reading` (default 4096)")
     arguments = parser.parse_args(argv)
     arguments.commit = commit()

@@ -36,21 +36,20 @@ def test_a_rise_of_five_points_is_significant_and_one_of_four_is_not(learning: M
 
 
 @pytest.mark.parametrize(
-    ("recipe", "start", "end", "end_return", "wall_s", "expected"),
+    ("recipe", "start", "end", "end_return", "expected"),
     [
-        ("quickstart", 0.6, 0.98, 0.90, 299.0, True),
-        ("quickstart", 0.6, 0.975, 0.95, 200.0, False),
-        ("quickstart", 0.6, 1.0, 0.895, 200.0, False),
-        ("quickstart", 0.6, 1.0, 0.95, 301.0, False),
-        ("ezpoints", 0.39, 0.80, -9.0, 1000.0, True),
-        ("ezpoints", 0.41, 0.95, 9.0, 1000.0, False),
-        ("ezpoints", 0.30, 0.795, 9.0, 1000.0, False),
+        ("quickstart", 0.6, 0.98, 0.90, True),
+        ("quickstart", 0.6, 0.975, 0.95, False),
+        ("quickstart", 0.6, 1.0, 0.895, False),
+        ("ezpoints", 0.39, 0.80, -9.0, True),
+        ("ezpoints", 0.41, 0.95, 9.0, False),
+        ("ezpoints", 0.30, 0.795, 9.0, False),
     ],
 )
 def test_a_run_is_judged_by_every_target(
-    learning: ModuleType, recipe: str, start: float, end: float, end_return: float, wall_s: float, expected: bool
+    learning: ModuleType, recipe: str, start: float, end: float, end_return: float, expected: bool
 ) -> None:
-    run = {"start": {"success_rate": start}, "end": {"success_rate": end, "return_mean": end_return}, "wall_s": wall_s}
+    run = {"start": {"success_rate": start}, "end": {"success_rate": end, "return_mean": end_return}}
     assert learning.is_met(run, learning.TARGETS[recipe]) is expected
 
 
