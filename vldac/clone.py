@@ -1,25 +1,36 @@
 """The warm start of the tiny model: behaviour cloning of responses that see but cannot act.
 
-Each cloned response names truthfully what is on the picture and takes an action drawn uniformly at random. So perception
-comes from cloning and decisions from RL. That the start reads its images is measured, not assumed: `reading_accuracy`
-compares its fields with the truth, on the right pictures and on pictures shuffled between samples.
+Each cloned response names truthfully what is on the picture and takes an action drawn at random (`TinyConfig.clone_action`),
+never an expert's. So perception comes from cloning and decisions from RL. That the start reads its images is measured, not
+assumed: `reading_accuracy` compares its fields with the truth, on the right pictures and on pictures shuffled between samples.
+
+While cloning, a throw-away linear head (`ReadingHead`) also reads the truthful fields, never the action, from the last prompt
+token. The first response token is the same everywhere, so without it that token's hidden state, where the value is read,
+would say nothing of the picture. The head is dropped before the start is saved.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from vldac import tiny
 from vldac.config import EnvConfig, TinyConfig
+from vldac.envs.grammar import continuations
+from vldac.errors import ConfigError
 from vldac.model import VisionLanguageModel, load_model
 from vldac.prompting import Prompt, PromptEncoder, image_patches
 
@@ -38,11 +49,25 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReadingAccuracy:
-    """Share of responses whose truthful fields all equal the truth."""
+class FieldReading:
+    """How often one field, or all of them together, is named truthfully. Shares of the samples."""
 
     own_images: float
     shuffled_images: float
+    """With the pictures permuted between the samples."""
+    chance: float
+    """What a perfect reader of a picture drawn at random from the samples would score: sum of squared label shares."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadingAccuracy:
+    """What the start reads of its pictures; the first three are of responses whose fields are all true."""
+
+    own_images: float
+    shuffled_images: float
+    chance: float
+    fields: dict[str, FieldReading]
+    samples: int
 
 
 def response_text(facts: dict[str, Any], action: str) -> str:
@@ -50,8 +75,13 @@ def response_text(facts: dict[str, Any], action: str) -> str:
     return json.dumps({**facts, "action": action})
 
 
-def play_samples(env_config: EnvConfig, count: int, *, seed: int) -> list[Sample]:
-    """Play at random from cloning seeds and return `count` samples."""
+def action_choices(env_id: str, facts: dict[str, Any], names: Sequence[str], mode: str) -> list[str]:
+    """Return the actions that a cloned response draws from, each with equal odds. No one is preferred for being right."""
+    return list(names) if mode == "uniform" else list(continuations(env_id, facts, names))
+
+
+def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = "uniform") -> list[Sample]:
+    """Play at random (`action` as in TinyConfig.clone_action) from cloning seeds and return `count` samples."""
     from vldac.envs import make
 
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 1])))
@@ -60,13 +90,14 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int) -> list[Sample
         env_config.id, num_envs, task=env_config.task, image_size=env_config.image_size, prompt=env_config.prompt,
         max_episode_steps=env_config.max_episode_steps, num_threads=1,
     )  # fmt: skip
-    base = _CLONE_SEED_BASE + seed * 100_000
-    obs, _ = env.reset(seed=base)
+    obs, _ = env.reset(seed=_CLONE_SEED_BASE + seed * 100_000)
     samples: list[Sample] = []
     names = env.action_names
     while len(samples) < count:
-        actions = rng.integers(len(names), size=num_envs)
+        actions = np.zeros(num_envs, np.int64)
         for i, (messages, facts) in enumerate(zip(env.prompts(), env.facts(), strict=True)):
+            choices = action_choices(env_config.id, facts, names, action)
+            actions[i] = names.index(choices[int(rng.integers(len(choices)))])
             fields = {key: facts[key] for key in env.response_fields}
             response = response_text(fields, names[int(actions[i])])
             samples.append(Sample(messages=messages, image=obs["image"][i].copy(), facts=fields, response=response))
@@ -83,18 +114,68 @@ def warm_start(
     seed: int,
     on_update: Callable[[int, float], None] = lambda update, loss: None,
 ) -> VisionLanguageModel:
-    """Build the tiny model, clone it, save it to `folder`, and return it as loaded from there."""
-    samples = play_samples(env_config, max(4096, config.clone_batch * 16), seed=seed)
-    texts = [s.response for s in samples[:2048]] + [
-        part["text"] for s in samples[:2048] for m in s.messages for part in m["content"] if "text" in part
-    ]
-    tokenizer = tiny.build_tokenizer(texts, config.vocab_size)
-    network = tiny.build_model(tokenizer, config, seed=seed)
-    tiny.save(folder, network, tokenizer)
-    model = load_model(str(folder), dtype=torch.float32)
-    _clone(model, samples, config, seed=seed, on_update=on_update)
-    model.network.save_pretrained(folder)
-    return model
+    """Build the tiny model, clone it, save it to `folder`, and return it as loaded from there.
+
+    The folder appears whole or not at all: it is built under a temporary name and renamed at the end. Raises ConfigError if
+    it exists and is not empty.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(
+            expected="a new or empty folder for the warm start", got="one with files in it", where=str(folder),
+            do="choose another tiny.clone_dir, or remove the folder",
+        )  # fmt: skip
+    samples = play_samples(env_config, max(4096, config.clone_batch * 16), seed=seed, action=config.clone_action)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.building-", dir=folder.parent))
+    try:
+        tokenizer = tiny.build_tokenizer(corpus(samples[:2048]), config.vocab_size)
+        tiny.save(building, tiny.build_model(tokenizer, config, seed=seed), tokenizer)
+        model = load_model(str(building), dtype=torch.float32)
+        _clone(model, samples, config, seed=seed, on_update=on_update)
+        model.network.save_pretrained(building)
+        for file in building.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        building.chmod(0o755)
+        os.replace(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return load_model(str(folder), dtype=torch.float32)
+
+
+def corpus(samples: Sequence[Sample]) -> list[str]:
+    """Return what the tokenizer is trained on: responses, prompt texts, and the words of the chat template."""
+    texts = [part["text"] for s in samples for m in s.messages for part in m["content"] if "text" in part]
+    return [s.response for s in samples] + texts + ["user\n", "assistant\n"] * len(samples)
+
+
+class ReadingHead(nn.Module):
+    """Throw-away linear classifiers of the words of every field, from the last prompt token's hidden state."""
+
+    def __init__(self, samples: Sequence[Sample], hidden_size: int) -> None:
+        super().__init__()
+        rows = [_words(sample.facts) for sample in samples]
+        width = max(len(row) for row in rows)
+        padded = [(*row, *[("", "")] * (width - len(row))) for row in rows]
+        classes = [sorted(set(column)) for column in zip(*padded, strict=True)]
+        index = [{label: i for i, label in enumerate(column)} for column in classes]
+        self.labels = torch.tensor([[index[c][label] for c, label in enumerate(row)] for row in padded])
+        """[samples, words] int64"""
+        self.readers = nn.ModuleList(nn.Linear(hidden_size, len(column)) for column in classes)
+        for reader in self.readers:
+            nn.init.normal_(reader.weight, std=hidden_size**-0.5)
+            nn.init.zeros_(reader.bias)
+
+    def loss(self, hidden: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy over samples and words. hidden: [B, H]; rows: [B] int64, which samples these are."""
+        labels = self.labels[rows]
+        losses = [functional.cross_entropy(reader(hidden), labels[:, c]) for c, reader in enumerate(self.readers)]
+        return torch.stack(losses).mean()
+
+
+def _words(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The fields' values cut at spaces, each with its field's name."""
+    return [(key, word) for key, value in facts.items() for word in str(value).split() or [""]]
 
 
 def _clone(
@@ -107,13 +188,19 @@ def _clone(
 ) -> None:
     """Train every weight on the response tokens by cross-entropy, AdamW, cosine learning rate with a short warm-up."""
     encoder = model.encoder()
-    prepared = [_prepare(encoder, sample, model) for sample in samples]
-    patches = [p for p, *_ in prepared]
+    patches, grid = image_patches(np.stack([sample.image for sample in samples]), model.spec)
+    patches = patches.reshape(len(samples), -1, patches.shape[-1])
+    prepared = [_prepare(encoder, sample, grid, model) for sample in samples]
     network = model.network.train()
-    decay = [p for p in network.parameters() if p.dim() >= 2]
-    rest = [p for p in network.parameters() if p.dim() < 2]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        reading = ReadingHead(samples, network.config.get_text_config().hidden_size)
+    parameters = [*network.parameters(), *reading.parameters()]
     optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}],
+        [
+            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.02},
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        ],
         lr=config.clone_lr,
         betas=(0.9, 0.98),
     )
@@ -123,34 +210,38 @@ def _clone(
         lr = config.clone_lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * update / config.clone_updates)))
         for group in optimizer.param_groups:
             group["lr"] = lr
-        rows = rng.integers(len(prepared), size=config.clone_batch)
-        loss = _clone_loss(model, [prepared[r] for r in rows], torch.cat([patches[r] for r in rows]))
+        rows = torch.from_numpy(rng.integers(len(prepared), size=config.clone_batch))
+        loss, last_prompt = _clone_loss(model, [prepared[r] for r in rows.tolist()], patches[rows].flatten(0, 1), grid)
+        total = loss + config.clone_reading_coef * reading.loss(last_prompt, rows)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         on_update(update + 1, float(loss.detach()))
     network.eval()
 
 
-Prepared = tuple[torch.Tensor, tuple[int, int, int], Prompt, torch.Tensor]
-
-
-def _prepare(encoder: PromptEncoder, sample: Sample, model: VisionLanguageModel) -> Prepared:
-    patches, grid = image_patches(sample.image[None], model.spec)
-    prompt = encoder.encode(sample.messages, [0], grid)
+def _prepare(
+    encoder: PromptEncoder, sample: Sample, grid: tuple[int, int, int], model: VisionLanguageModel
+) -> tuple[Prompt, torch.Tensor]:
+    """Return the prompt and the response's token ids, [tokens] int64."""
     ids = model.tokenizer(sample.response + "<|im_end|>").input_ids
-    return patches, grid, prompt, torch.tensor(ids, dtype=torch.int64)
+    return encoder.encode(sample.messages, [0], grid), torch.tensor(ids, dtype=torch.int64)
 
 
-def _clone_loss(model: VisionLanguageModel, rows: list[Prepared], patches: torch.Tensor) -> torch.Tensor:
+def _clone_loss(
+    model: VisionLanguageModel,
+    rows: list[tuple[Prompt, torch.Tensor]],
+    patches: torch.Tensor,
+    grid: tuple[int, int, int],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the cross-entropy of the response tokens, and the last prompt tokens' hidden states [B, H]."""
     from vldac.policy import collate
 
     network = model.network
-    grids = torch.tensor([grid for _, grid, _, _ in rows])
-    embeds = torch.cat(list(network.model.get_image_features(patches, grids).pooler_output))
+    embeds = torch.cat(list(network.model.get_image_features(patches, torch.tensor([grid] * len(rows))).pooler_output))
     none: list[list[Any]] = [[] for _ in rows]
-    prompts, responses = [p for _, _, p, _ in rows], [r for *_, r in rows]
+    prompts, responses = [prompt for prompt, _ in rows], [response for _, response in rows]
     batch = collate(prompts, responses, none, torch.device("cpu"), model.tokenizer.pad_token_id)
     inputs = network.get_input_embeddings()(batch.input_ids)
     is_image = batch.input_ids == network.config.image_token_id
@@ -162,26 +253,47 @@ def _clone_loss(model: VisionLanguageModel, rows: list[Prepared], patches: torch
     ).last_hidden_state
     before = batch.action_mask.roll(-1, dims=1)
     before[:, -1] = False
-    return functional.cross_entropy(network.lm_head(hidden[before]), batch.targets)
+    loss = functional.cross_entropy(network.lm_head(hidden[before]), batch.targets)
+    return loss, hidden[torch.arange(len(rows)), batch.last_prompt]
 
 
 def reading_accuracy(
-    model: VisionLanguageModel, env_config: EnvConfig, *, count: int = 256, seed: int = 7_000
+    model: VisionLanguageModel, env_config: EnvConfig, *, count: int = 256, seed: int = 7_000, action: str = "uniform"
 ) -> ReadingAccuracy:
     """Measure how often greedy responses name the truth, with the right pictures and with pictures shuffled."""
-    samples = play_samples(env_config, count, seed=seed)
+    samples = play_samples(env_config, count, seed=seed, action=action)
     order = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 3]))).permutation(count)
-    own = _accuracy(model, samples, [s.image for s in samples])
-    shuffled = _accuracy(model, samples, [samples[i].image for i in order])
-    return ReadingAccuracy(own_images=own, shuffled_images=shuffled)
+    own = _read(model, samples, [s.image for s in samples])
+    shuffled = _read(model, samples, [samples[i].image for i in order])
+
+    def reading(keys: Sequence[str]) -> FieldReading:
+        def share(said: list[dict[str, Any]]) -> float:
+            right = [all(one.get(k) == s.facts[k] for k in keys) for one, s in zip(said, samples, strict=True)]
+            return sum(right) / count
+
+        labels = [tuple(s.facts[k] for k in keys) for s in samples]
+        return FieldReading(own_images=share(own), shuffled_images=share(shuffled), chance=chance_level(labels))
+
+    keys = list(samples[0].facts)
+    whole = reading(keys)
+    return ReadingAccuracy(
+        own_images=whole.own_images, shuffled_images=whole.shuffled_images, chance=whole.chance,
+        fields={key: reading([key]) for key in keys}, samples=count,
+    )  # fmt: skip
 
 
-def _accuracy(model: VisionLanguageModel, samples: list[Sample], images: list[np.ndarray]) -> float:
+def chance_level(labels: Sequence[Hashable]) -> float:
+    """Return the probability that two labels drawn from `labels` with replacement are equal."""
+    return sum((n / len(labels)) ** 2 for n in Counter(labels).values())
+
+
+def _read(model: VisionLanguageModel, samples: list[Sample], images: list[np.ndarray]) -> list[dict[str, Any]]:
+    """Return what the greedy response to each sample's prompt with the given picture says; {} where it is no JSON object."""
     from vldac.policy import Policy
 
     policy = Policy.frozen(model)
     limit = max(len(model.tokenizer(s.response).input_ids) for s in samples) + 2
-    right = 0
+    said: list[dict[str, Any]] = []
     for start in range(0, len(samples), 64):
         chunk = samples[start : start + 64]
         features = policy.encode_frames(np.stack(images[start : start + 64]))
@@ -191,13 +303,13 @@ def _accuracy(model: VisionLanguageModel, samples: list[Sample], images: list[np
             prompts, [[f] for f in features], seeds=seeds, max_new_tokens=limit, temperature=1.0, greedy=True
         )
         texts = model.tokenizer.batch_decode(responses.ids, skip_special_tokens=True)
-        right += sum(_names_truth(text, s.facts) for text, s in zip(texts, chunk, strict=True))
-    return right / len(samples)
+        said += [_json_object(text) for text in texts]
+    return said
 
 
-def _names_truth(text: str, facts: dict[str, Any]) -> bool:
+def _json_object(text: str) -> dict[str, Any]:
     try:
         said = json.loads(text)
     except ValueError:
-        return False
-    return isinstance(said, dict) and all(said.get(key) == value for key, value in facts.items())
+        return {}
+    return said if isinstance(said, dict) else {}

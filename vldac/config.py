@@ -53,6 +53,11 @@ class TinyConfig:
     """Samples per step of behaviour cloning."""
     clone_lr: float = 2e-3
     """Peak learning rate of behaviour cloning."""
+    clone_action: Literal["uniform", "grammatical"] = "uniform"
+    """Which actions a cloned response draws from, all with equal odds: every action, or those that continue the text grammatically
+    with what is on the picture (EZPoints: a card not yet used, an operator, "="). Never an expert's."""
+    clone_reading_coef: float = 0.5
+    """Weight of a throw-away head that reads the fields, never the action, from the last prompt token while cloning."""
     clone_dir: str = ""
     """Folder of an existing warm start to reuse; empty builds one inside the run folder."""
 

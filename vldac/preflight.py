@@ -100,12 +100,13 @@ def _tiny(config: TrainConfig) -> ModelFacts:
     import torch
 
     from vldac import tiny
-    from vldac.clone import play_samples
+    from vldac.clone import corpus, play_samples
 
     env = dataclasses.replace(config.env, image_size=(28, 28))
-    samples = play_samples(env, max(4096, config.tiny.clone_batch * 16), seed=config.seed)[:2048]
-    prompts = [part["text"] for s in samples for m in s.messages for part in m["content"] if "text" in part]
-    tokenizer = tiny.build_tokenizer([s.response for s in samples] + prompts, config.tiny.vocab_size)
+    samples = play_samples(
+        env, max(4096, config.tiny.clone_batch * 16), seed=config.seed, action=config.tiny.clone_action
+    )
+    tokenizer = tiny.build_tokenizer(corpus(samples[:2048]), config.tiny.vocab_size)
     with torch.device("meta"):
         network = tiny.build_model(tokenizer, config.tiny, seed=config.seed)
     spec = _tiny_spec()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,6 +39,8 @@ def start_model(
 def _clone(config: TrainConfig, place: Path, say: Say, should_stop: Callable[[], bool]) -> VisionLanguageModel:
     from vldac.clone import reading_accuracy, warm_start
 
+    for leftover in place.parent.glob(f".{place.name}.building-*") if not config.tiny.clone_dir else ():
+        shutil.rmtree(leftover, ignore_errors=True)  # of a killed process: the run folder has one owner
     say("building a tiny Qwen2-VL and cloning its warm start: truthful fields, random actions")
     tick, total = time.perf_counter(), config.tiny.clone_updates
 
@@ -48,6 +51,9 @@ def _clone(config: TrainConfig, place: Path, say: Say, should_stop: Callable[[],
             say(f"  clone {update}/{total}  loss {loss:.4f}  {time.perf_counter() - tick:.0f} s")
 
     model = warm_start(place, config.env, config.tiny, seed=config.seed, on_update=on_update)
-    reads = reading_accuracy(model, config.env)
-    say(f"  reads its images: {reads.own_images:.3f} right, {reads.shuffled_images:.3f} with images shuffled")
+    reads = reading_accuracy(model, config.env, action=config.tiny.clone_action)
+    say(
+        f"  reads its images: {reads.own_images:.3f} right, {reads.shuffled_images:.3f} with images shuffled, "
+        f"chance {reads.chance:.3f}"
+    )
     return model

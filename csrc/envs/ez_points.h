@@ -67,10 +67,12 @@ class EzPoints final : public Env {
       canvas.rectangle(left, top, right, bottom, {250, 250, 245});
       Color ink = suits_[card] % 2 ? Color{190, 20, 30} : Color{10, 10, 10};
       canvas.rectangle(left + width * 0.04, bottom - height * 0.10, right - width * 0.04, bottom - height * 0.05, ink);
-      canvas.text(left + width * 0.03, top + height * 0.02, height * 0.36, ink, name(card));
+      // "10" is the one name of two characters: narrower, so that it stays on its card.
+      double size = std::min(height * 0.36, width * (name(card).size() > 1 ? 0.28 : 0.40));
+      canvas.text(left + width * 0.03, top + height * 0.02, size, ink, name(card));
     }
     bool is_small = width < 200;
-    canvas.text(width * 0.03, height * 0.74, height * (is_small ? 0.17 : 0.08), {255, 255, 255},
+    canvas.text(width * 0.03, height * 0.73, is_small ? std::min(height * 0.22, width * 0.17) : height * 0.08, {255, 255, 255},
                 (is_small ? std::string("=") : std::string("Formula: ")) + formula());
   }
 

@@ -33,7 +33,7 @@ def test_every_setting_is_a_flag_with_help(vldac) -> None:
     assert without == []
 
 
-@pytest.mark.parametrize(("recipe", "shown"), [("quickstart", "(default: 0.0015)"), ("paper", "(default: 5e-05)")])
+@pytest.mark.parametrize(("recipe", "shown"), [("quickstart", "(default: 0.001)"), ("paper", "(default: 5e-05)")])
 def test_help_shows_the_defaults_of_the_recipe(vldac, recipe: str, shown: str) -> None:
     _, out, _ = vldac("train", recipe, "--help")
     text = " ".join(re.sub("[|\u2502]", " ", out).split())
