@@ -72,8 +72,9 @@ class EzPoints final : public Env {
       canvas.text(left + width * 0.03, top + height * 0.02, size, ink, name(card));
     }
     bool is_small = width < 200;
-    canvas.text(width * 0.03, height * 0.73, is_small ? std::min(height * 0.22, width * 0.17) : height * 0.08, {255, 255, 255},
-                (is_small ? std::string("=") : std::string("Formula: ")) + formula());
+    double size = is_small ? std::min(height * 0.22, width * 0.17) : height * 0.08;
+    canvas.text_until(width * 0.97, width * 0.03, height * 0.73, size, {255, 255, 255},
+                      (is_small ? std::string("=") : std::string("Formula: ")) + formula());
   }
 
   void save(Bytes& out) const override {

@@ -42,12 +42,13 @@ class NumberLine final : public Env {
     canvas.fill({255, 255, 255});
     // Two lines; the labels shrink to one letter where the picture is small, so that the digits stay legible.
     bool is_small = width < 200;
-    double size = height * (is_small ? 0.40 : 0.16);
+    double size = height * (is_small ? 0.40 : 0.12);
     const char* labels[2] = {is_small ? "T:" : "Target: ", is_small ? "C:" : "Current: "};
     int64_t numbers[2] = {target_, current_};
     for (int line = 0; line < 2; ++line) {
       double top = height * (is_small ? 0.06 + 0.48 * line : 0.20 + 0.40 * line);
-      canvas.text(width * (is_small ? 0.08 : 0.10), top, size, {0, 0, 0}, labels[line] + std::to_string(numbers[line]));
+      canvas.text_until(width * 0.98, width * (is_small ? 0.08 : 0.10), top, size, {0, 0, 0},
+                        labels[line] + std::to_string(numbers[line]));
     }
   }
 

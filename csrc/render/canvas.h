@@ -27,6 +27,22 @@ class Canvas {
         std::memcpy(pixels_ + (static_cast<size_t>(y) * width_ + x) * 3, color.data(), 3);
   }
 
+  // Width in pixels of `words` at an em of `size` pixels.
+  static double text_width(double size, const std::string& words) {
+    double width = 0.0;
+    for (char character : words) {
+      const char* found = std::strchr(font::kCharacters, character);
+      if (found && *found) width += font::kWidths[found - font::kCharacters] * size / font::kEm;
+    }
+    return width;
+  }
+
+  // text() with its em made smaller where the words would not end before `right`.
+  void text_until(double right, double left, double top, double size, Color color, const std::string& words) {
+    double width = text_width(size, words);
+    text(left, top, width > right - left ? size * (right - left) / width : size, color, words);
+  }
+
   // Text with its upper left corner at (left, top) and an em of `size` pixels. Characters outside the font are left out.
   void text(double left, double top, double size, Color color, const std::string& words) {
     double scale = font::kEm / size;

@@ -123,6 +123,19 @@ def test_every_number_line_state_has_its_own_picture() -> None:
         assert len(pictures) == 30 and len(set(pictures.values())) == 30
 
 
+@pytest.mark.parametrize("env_id", list_ids())
+@pytest.mark.parametrize("size", [(56, 56), (84, 84), (112, 84), (196, 196), (224, 224), (300, 300), (480, 320)])
+def test_nothing_is_cut_off_at_the_right_edge(env_id: str, size: tuple[int, int]) -> None:
+    """At 300x300 the current number of NumberLine once ran out of the picture; so did long formulas."""
+    env = make(env_id, 64, image_size=size)
+    obs, _ = env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        assert (obs["image"][:, :, -1] == obs["image"][:, :1, -1]).all()
+        actions = rng.integers(len(env.action_names), size=64)
+        obs, *_ = env.step(np.where(actions == 12, 10, actions))  # a long formula: never "="
+
+
 def test_mistakes_have_a_four_part_message() -> None:
     with pytest.raises(EnvError, match="did you mean 'gym_cards/NumberLine-v0'"):
         make("gym_cards/NumberLin-v0", 1)
