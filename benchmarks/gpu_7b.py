@@ -14,15 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from vldac.provenance import commit, processor_name, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 SEVEN_B = "Qwen/Qwen2-VL-7B-Instruct"
@@ -189,16 +188,15 @@ def header(arguments: argparse.Namespace, config: Any, device: Any) -> dict[str,
     """What runs, on what, with which versions."""
     import torch
 
-    packages = ("vldac", "torch", "transformers", "peft", "numpy")
-    name = platform.processor() or platform.machine()
+    name = processor_name()
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     return {
         "benchmark": "gpu_7b",
         "date": time.strftime("%Y-%m-%d"),
-        "commit": commit(),
+        "commit": commit(Path(__file__).resolve().parent),
         "command": arguments.command.strip(),
-        "versions": {"python": platform.python_version()} | {p: metadata.version(p) for p in packages},
+        "versions": versions(),
         "device": {"name": name, "type": device.type, "cores": os.cpu_count()},
         "model": {"dtype": config.model.dtype, "lora_rank": config.model.lora_rank},
         "settings": {
@@ -213,16 +211,6 @@ def header(arguments: argparse.Namespace, config: Any, device: Any) -> dict[str,
         },
         "updates": [],
     }
-
-
-def commit() -> str:
-    """Return the commit of the code that ran, with "-dirty" if anything but results was changed since."""
-    git = ["git", "-C", str(ROOT)]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "--", ".", ":!benchmarks/results"], capture_output=True, text=True, check=False
-    ).stdout
-    return (head or "unknown") + ("-dirty" if changed.strip() else "")
 
 
 def reset_peak(device: Any) -> None:

@@ -15,16 +15,16 @@ import argparse
 import json
 import math
 import os
-import platform
 import re
 import resource
 import shutil
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from vldac.provenance import commit, processor_name, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -268,9 +268,8 @@ def write_row(name: str, arguments: argparse.Namespace, claim: dict[str, Any], r
         "date": time.strftime("%Y-%m-%d"),
         "commit": arguments.commit,
         "command": f"{command} --num-threads {arguments.num_threads}" + (" --reuse" if arguments.reuse else ""),
-        "versions": {"python": platform.python_version()}
-        | {package: metadata.version(package) for package in ("vldac", "torch", "transformers", "peft", "numpy")},
-        "device": {"cpu": cpu_model(), "cores": os.cpu_count(), "torch_threads": arguments.num_threads},
+        "versions": versions(),
+        "device": {"cpu": processor_name(), "cores": os.cpu_count(), "torch_threads": arguments.num_threads},
         "claim": claim,
         "runs": runs,
     }
@@ -279,23 +278,6 @@ def write_row(name: str, arguments: argparse.Namespace, claim: dict[str, Any], r
     path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     late = "" if claim.get("holds_in_time", True) else ", but NOT within the time"
     print(f"{'holds' if claim['holds'] else 'DOES NOT HOLD'}{late}: {path.relative_to(ROOT)}")
-
-
-def commit() -> str:
-    """Return the commit of the code that ran, with "-dirty" if anything but results was changed since."""
-    git = ["git", "-C", str(ROOT)]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "--", ".", ":!benchmarks/results"], capture_output=True, text=True, check=False
-    ).stdout
-    return (head or "unknown") + ("-dirty" if changed.strip() else "")
-
-
-def cpu_model() -> str:
-    """Return the processor's name as Linux tells it."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(encoding="utf-8"), re.M) if info.exists() else None
-    return found.group(1) if found else platform.machine()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -316,7 +298,7 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--reuse", action="store_true", help="judge finished runs in --work-dir again")
         command.add_argument("--samples", type=int, default=4096, help="samples of `reading` (default 4096)")
     arguments = parser.parse_args(argv)
-    arguments.commit = commit()
+    arguments.commit = commit(ROOT)
     claims = {"seeds": seeds, "control": control, "reading": reading, "ezpoints": seeds}
     return 0 if claims[arguments.command](arguments) else 1
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vldac.metrics import read_metrics
+from vldac.provenance import commit, versions
 
 RECIPE = """
 model: {name: tiny, dtype: float32, value_hidden: [32]}
@@ -105,16 +106,8 @@ def measure(work: Path, kills_wanted: int, seed: int) -> dict[str, Any]:
         "what": "SIGKILL at random instants", "kills": kills, "runs": runs, "differences": differences,
         "is_equal": not differences, "updates_written_when_killed": instants, "updates": len(expected["metrics"]),
         "seed": seed, "command": f"python benchmarks/survival.py --kills {kills_wanted} --seed {seed}",
-        "date": time.strftime("%Y-%m-%d"), **provenance(),
+        "date": time.strftime("%Y-%m-%d"), "commit": commit(Path(__file__).parent), "versions": versions(),
     }  # fmt: skip
-
-
-def provenance() -> dict[str, Any]:
-    """Return commit and versions."""
-    from vldac.modelcard import versions
-
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    return {"commit": commit, "versions": versions()}
 
 
 if __name__ == "__main__":

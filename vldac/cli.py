@@ -87,6 +87,8 @@ def _train(argv: Sequence[str]) -> int:
     from vldac.run import prepare_run_dir, run
     from vldac.signals import EXIT_STOPPED
 
+    _hush_transformers()
+
     try:
         prepare_run_dir(folder, arguments.resume or arguments.resume_from is not None, arguments.overwrite)
     except OSError as error:
@@ -148,6 +150,7 @@ def _eval(argv: Sequence[str]) -> int:
         raise ConfigError(expected="at least 1 episode", got=str(arguments.episodes), where="--episodes", do="raise it")
     from vldac.evaluation import evaluate
 
+    _hush_transformers()
     result = evaluate(
         arguments.checkpoint, arguments.env, episodes=arguments.episodes, seed=arguments.seed,
         allow_seed_overlap=arguments.allow_seed_overlap,
@@ -240,6 +243,13 @@ def _doctor(argv: Sequence[str]) -> int:
     if arguments.json:
         _write(arguments.json, json.dumps(findings.as_json(), indent=1))
     return 1 if findings.problems else 0
+
+
+def _hush_transformers() -> None:
+    """Loading bars would tear the live table and fill logs; the table says that the model is being loaded."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
 
 def _existing_run(folder: Path) -> Path:

@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from vldac.provenance import processor_name, version
+
 _VERSIONS = ("torch", "transformers", "peft", "numpy", "gymnasium", "tokenizers", "safetensors")
 _OPTIONAL = {
     "triton": "compiled kernels on a GPU",
@@ -97,7 +99,7 @@ def _versions(findings: Findings) -> None:
     findings.note("versions", "python", f"{platform.python_version()} ({sys.executable})")
     findings.note("versions", "system", platform.platform())
     for name in _VERSIONS:
-        findings.note("versions", name, _version(name) or "missing")
+        findings.note("versions", name, version(name) or "missing")
     if sys.platform == "win32":
         findings.problems.append(Problem(what="Windows is not supported", do="use Linux, or WSL"))
 
@@ -110,28 +112,26 @@ def _requirements(findings: Findings) -> None:
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        version = _version(requirement.name)
-        if version is None or not requirement.specifier.contains(version, prereleases=True):
+        installed = version(requirement.name)
+        if installed is None or not requirement.specifier.contains(installed, prereleases=True):
             findings.problems.append(
                 Problem(
-                    what=f"needs {requirement.name}{requirement.specifier}, found {version or 'none'}",
+                    what=f"needs {requirement.name}{requirement.specifier}, found {installed or 'none'}",
                     do=f"pip install -c constraints.txt '{requirement.name}{requirement.specifier}'",
                 )
             )
 
 
 def _processor(findings: Findings) -> None:
-    model, flags = platform.processor() or platform.machine(), set()
+    flags: set[str] = set()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                model = value.strip()
             if key.strip() in ("flags", "Features"):
                 flags = set(value.split())
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    findings.note("processor", "model", model)
+    findings.note("processor", "model", processor_name())
     findings.note("processor", "instructions", " ".join(f for f in _ISA_FLAGS if f in flags) or "baseline")
     findings.note("processor", "cores", f"{usable} usable of {os.cpu_count()}")
 
@@ -194,11 +194,4 @@ def _environments(findings: Findings) -> None:
 def _optional(findings: Findings) -> None:
     for name, use in _OPTIONAL.items():
         is_there = importlib.util.find_spec(name) is not None
-        findings.note("optional", name, (_version(name) or "present") if is_there else f"absent ({use})")
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+        findings.note("optional", name, (version(name) or "present") if is_there else f"absent ({use})")

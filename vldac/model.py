@@ -176,7 +176,7 @@ def _stored_model(
     if (Path(place) / "adapter_config.json").exists():
         raise _adapter_error(name, "a folder with adapter_config.json")
     config = AutoConfig.from_pretrained(place)
-    _check_family(config, name)
+    check_family(config, name)
     tokenizer = AutoTokenizer.from_pretrained(place)
     spec = read_spec(place)
     _check_spec(spec, config, name)
@@ -205,7 +205,7 @@ def _random_model(
         raise _out_of_reach(name)
     else:
         config = AutoConfig.from_pretrained(place)
-        _check_family(config, name)
+        check_family(config, name)
         spec = read_spec(place)
     tokenizer = None
     if place is not None:
@@ -284,7 +284,8 @@ def _settled(network: Any, tokenizer: Any, spec: ImageSpec, name: str) -> Vision
     return VisionLanguageModel(network=network.eval(), tokenizer=tokenizer, spec=spec, name=name)
 
 
-def _check_family(config: Any, name: str) -> None:
+def check_family(config: Any, name: str) -> None:
+    """Raise ModelError for a configuration of another family."""
     if config.model_type not in FAMILIES:
         raise ModelError(
             expected=f"a model of the families {', '.join(FAMILIES)}",

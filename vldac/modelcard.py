@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from typing import Any
 
-_PACKAGES = ("vldac", "torch", "transformers", "peft", "numpy")
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a run's numbers."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+from vldac.provenance import versions
 
 
 def model_card(trainer: Any) -> str:

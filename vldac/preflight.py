@@ -123,7 +123,7 @@ def _tiny_spec() -> ImageSpec:
 def _folder(folder: Path, name: str) -> ModelFacts:
     from transformers import AutoConfig
 
-    from vldac.model import read_spec
+    from vldac.model import check_family, read_spec
 
     if not (folder / "config.json").is_file():
         is_adapter = (folder / "adapter_config.json").is_file()
@@ -134,7 +134,7 @@ def _folder(folder: Path, name: str) -> ModelFacts:
         spec = read_spec(str(folder))
     except (OSError, ValueError) as error:
         raise _missing(name, _first_line(error), "repair the folder, or download the model again") from error
-    _check_family(config, name)
+    check_family(config, name)
     return ModelFacts(config=config, spec=spec, tokenizer=_tokenizer(str(folder)), source=f"folder {folder}")
 
 
@@ -142,7 +142,7 @@ def _hub_id(name: str, may_use_network: bool, *, needs_weights: bool) -> ModelFa
     from transformers import AutoConfig
 
     from vldac.known import known_config, known_processor
-    from vldac.model import image_spec, read_spec
+    from vldac.model import check_family, image_spec, read_spec
 
     cached, known = _cached_folder(name), known_config(name)
     if may_use_network and cached is None and (needs_weights or known is None):
@@ -156,7 +156,7 @@ def _hub_id(name: str, may_use_network: bool, *, needs_weights: bool) -> ModelFa
     place = cached or name
     try:
         config = AutoConfig.from_pretrained(place)
-        _check_family(config, name)
+        check_family(config, name)
         spec = read_spec(place)
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
@@ -168,18 +168,6 @@ def _hub_id(name: str, may_use_network: bool, *, needs_weights: bool) -> ModelFa
 
 def _looks_like_a_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") != 1
-
-
-def _check_family(config: Any, name: str) -> None:
-    from vldac.model import FAMILIES
-
-    if config.model_type not in FAMILIES:
-        raise ModelError(
-            expected=f"a model of the families {', '.join(FAMILIES)}",
-            got=f"model_type {config.model_type!r}",
-            where=f"model.name = {name!r}",
-            do="choose a Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint",
-        )
 
 
 def _missing(name: str, got: str, do: str) -> ModelError:
