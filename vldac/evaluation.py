@@ -15,7 +15,7 @@ from vldac import seeding
 from vldac.config import TrainConfig
 from vldac.errors import ConfigError, Stopped
 from vldac.metrics import wilson_interval
-from vldac.player import Player
+from vldac.player import Player, build_env
 from vldac.policy import Policy, pick_device
 from vldac.rollout import final_info
 
@@ -63,8 +63,6 @@ def play_episodes(
 
     Raises Stopped between two steps when `should_stop` says so.
     """
-    from vldac.trainer import build_env
-
     outcomes: list[dict[str, Any]] = []
     invalid = total = 0
     for start in range(0, episodes, _ROWS):

@@ -12,10 +12,26 @@ import torch
 
 from vldac.actions import parse_actions, resolve
 from vldac.config import TrainConfig
+from vldac.envs import make
 from vldac.policy import FrameFeatures, Policy, Responses
 from vldac.prompting import Prompt
 
 Window = tuple[FrameFeatures, ...]
+
+
+def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
+    """Return the vector environment of a configuration."""
+    env = config.env
+    return make(
+        env.id,
+        num_envs or env.num_envs,
+        seed=config.seed,
+        num_threads=env.num_threads,
+        task=env.task,
+        prompt=env.prompt,
+        image_size=env.image_size,
+        max_episode_steps=env.max_episode_steps,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -57,7 +57,7 @@ CHAT_FORMAT_TOKENS = 24
 
 def check_env(config: TrainConfig) -> tuple[int, int]:
     """Return (width, height) in pixels of the environment's pictures. Raises EnvError if it cannot be made."""
-    from vldac.trainer import build_env
+    from vldac.player import build_env
 
     env = build_env(config, 1)
     height, width, _ = env.single_observation_space["image"].shape
@@ -219,8 +219,7 @@ def _require_hub(name: str) -> None:
 
 def prompt_size(config: TrainConfig, facts: ModelFacts) -> PromptSize:
     """Return how many tokens the environment's first prompt has for this model."""
-    from vldac.player import with_images
-    from vldac.trainer import build_env
+    from vldac.player import build_env, with_images
 
     env = build_env(config, 1)
     obs, _ = env.reset(seed=config.seed)

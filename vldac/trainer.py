@@ -17,32 +17,17 @@ from vldac.advantage import Advantages, step_advantages
 from vldac.audit import start_audit
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
-from vldac.envs import make
 from vldac.errors import EnvError
 from vldac.metrics import wilson_interval
 from vldac.model import VisionLanguageModel
 from vldac.optim import adam, cosine
+from vldac.player import build_env
 from vldac.policy import Policy, pick_device
 from vldac.rollout import Rollout
 from vldac.update import OldLogprobs, Updater, epoch_plan, score
 
 if TYPE_CHECKING:
     from vldac.evaluation import EvalResult
-
-
-def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
-    """Return the vector environment of a configuration."""
-    env = config.env
-    return make(
-        env.id,
-        num_envs or env.num_envs,
-        seed=config.seed,
-        num_threads=env.num_threads,
-        task=env.task,
-        prompt=env.prompt,
-        image_size=env.image_size,
-        max_episode_steps=env.max_episode_steps,
-    )
 
 
 class Trainer:
