@@ -6,7 +6,7 @@
 | value_head.safetensors, value_head_config.json | the value head |
 | optimizer.safetensors | both Adam states, by parameter name |
 | trainer_state.json | counters, configuration, versions, what the random streams are keyed by |
-| env_state.bin | every environment's state and random stream |
+| env_state.bin | every environment's state and random stream; empty for environments without `get_state` |
 | rollout.safetensors, rollout.json | the running buffer: the present frames and, when stopped inside a rollout, its steps so far |
 | tokenizer and preprocessor files | as the model came with them |
 | README.md | model card |
@@ -60,6 +60,7 @@ def trainer_state(trainer: Any) -> dict[str, Any]:
         names = [name for name, _ in trainer.group_parameters(group)]
         for index, slots in optimizer.state_dict()["state"].items():
             tensors |= {f"optim/{group}/{names[index]}/{k}": torch.as_tensor(v).cpu() for k, v in slots.items()}
+    env_state = trainer.env.get_state() if hasattr(trainer.env, "get_state") else b""
     rollout_tensors, rollout_json = _rollout_state(rollout)
     counters = {
         "format": FORMAT,
@@ -76,7 +77,7 @@ def trainer_state(trainer: Any) -> dict[str, Any]:
         "base_fingerprint": fingerprint(policy),
         "config": json.loads(json.dumps(dataclasses.asdict(trainer.config))),
     }
-    return {"tensors": tensors | rollout_tensors, "env": trainer.env.get_state(), "json": counters}
+    return {"tensors": tensors | rollout_tensors, "env": env_state, "json": counters}
 
 
 def _rollout_state(rollout: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -239,7 +240,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def restore(trainer: Any, path: Path) -> None:
-    """Put a trainer into the state of a checkpoint, bit for bit. Raises CheckpointError if it is of another model."""
+    """Put a trainer into the state of a checkpoint. Raises CheckpointError if it is of another model.
+
+    Bit for bit where the environment has `get_state` and `set_state`; one that has not begins new episodes.
+    """
     state = read_checkpoint(path)
     tensors, counters = state["tensors"], state["json"]
     load_weights(trainer.policy, tensors, path)
@@ -258,8 +262,11 @@ def restore(trainer: Any, path: Path) -> None:
         optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     trainer.updates_done, trainer.env_steps = counters["updates_done"], counters["env_steps"]
     trainer.is_warm = counters["is_warm"]
-    trainer.env.set_state(state["env"])
-    _restore_rollout(trainer.rollout, tensors, counters["rollout"], path)
+    if state["env"]:
+        trainer.env.set_state(state["env"])
+        _restore_rollout(trainer.rollout, tensors, counters["rollout"], path)
+    else:
+        trainer.rollout.begin_anew(rounds_done=counters["rollout"]["rounds_done"])
 
 
 def _restore_rollout(rollout: Any, tensors: dict[str, torch.Tensor], state: dict[str, Any], path: Path) -> None:

@@ -217,8 +217,8 @@ class TrainConfig:
     """"auto" takes a GPU if there is one."""
     num_threads: int = 0
     """torch CPU threads; 0 leaves torch's choice."""
-    checkpoint_every: int = 10
-    """Save every so many updates, and always at the end."""
+    checkpoint_every: int = 1
+    """Save every so many updates, and always at the end: what a killed run can lose."""
     keep_checkpoints: int = 2
     """Numbered checkpoints kept besides the best and the last good one."""
     trajectories_every: int = 0

@@ -34,13 +34,19 @@ class Rollout:
         self.should_stop: Callable[[], bool] = lambda: False
         self.player = Player(policy, env, config)
         self.env_ids = np.arange(self.num_envs)
-        obs, _ = env.reset(seed=config.seed)
+        self.begin_anew(rounds_done=0)
+
+    def begin_anew(self, *, rounds_done: int) -> None:
+        """Reset the environments and start an empty buffer, after `rounds_done` full ones (0: the run's own seeds)."""
+        config = self.config
+        # A run whose environments cannot be restored goes on with new episodes, seeded by where it stands.
+        obs, _ = self.env.reset(seed=config.seed + rounds_done * self.num_envs)
         height, width = obs["image"].shape[1:3]
         self.buffer = _core.RolloutBuffer(
             self.num_envs, self.steps_per_env, height, width, config.env.num_images, config.rollout.max_new_tokens
         )
         self.buffer.begin(self.env_ids, obs["image"])
-        self.rounds_done = 0
+        self.rounds_done = rounds_done
         """Full buffers before this one."""
         self.prompts: list[Prompt] = []
         """[steps written], time-major: the prompts of the running buffer"""

@@ -194,6 +194,7 @@ class Run:
         finally:
             self.writer.close()
             self.trainer.close()
+        self.progress.phase("draw")
         return self._finish()
 
     # -- parts ------------------------------------------------------------------------------------------------------
@@ -211,6 +212,10 @@ class Run:
         if source is not None:
             checkpoints.restore(self.trainer, source)
             self.progress.message(f"resumed {source.resolve().name} after update {self.trainer.updates_done}")
+            if not hasattr(self.trainer.env, "get_state"):
+                self.progress.message(
+                    "the environment has no get_state: it begins new episodes, the run is not bit-exact"
+                )
         self.writer.truncate_to(self.trainer.updates_done)
         self.metrics = read_metrics(self.folder)
         self.evaluations = _read_evaluations(self.folder, self.trainer.updates_done) if source is not None else []

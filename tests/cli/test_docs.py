@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import vldac
 from vldac.arguments import setting_types
 from vldac.configuration import load_config, recipe_names
 
 ROOT = Path(__file__).parents[2]
+CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -23,11 +25,21 @@ def test_the_metrics_page_is_current() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_named_in_a_page_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+    text = CODE.sub("", page.read_text(encoding="utf-8"))
     sections = {name.split(".")[0] for name in setting_types() if "." in name}
     named = set(re.findall(rf"\b((?:{'|'.join(sections)})\.[a-z_]+)\b", text))
     files = {"adapter_model.safetensors", "model.safetensors"}
     assert [name for name in named if name not in setting_types() and not is_function(name) and name not in files] == []
+
+
+def test_the_python_page_is_python_and_its_environments_play() -> None:
+    blocks = CODE.findall((ROOT / "docs" / "python.md").read_text(encoding="utf-8"))
+    assert len(blocks) >= 4
+    for block in blocks:
+        compile(block, "docs/python.md", "exec")
+    scope: dict = {"vldac": vldac}
+    exec(next(block for block in blocks if "envs.make" in block), scope)
+    assert scope["obs"]["image"].shape == (64, 84, 84, 3) and (scope["reward"] >= 0).all()
 
 
 def is_function(name: str) -> bool:

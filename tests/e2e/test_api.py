@@ -13,10 +13,12 @@ import torch
 import vldac
 import vldac.evaluation
 from tests.e2e.conftest import build
+from vldac.checkpoint import restore
 from vldac.config import TrainConfig
 from vldac.errors import ConfigError
 from vldac.evaluation import play_episodes
 from vldac.model import load_model
+from vldac.trainer import Trainer
 
 
 @pytest.fixture
@@ -58,6 +60,37 @@ def test_resume_from_goes_on_from_the_named_checkpoint(short: TrainConfig, tmp_p
     ]
     assert strip[:2] == strip[2:] and first.end == again.end
     assert again.best_checkpoint is not None and again.best_checkpoint.resolve() == again.last_checkpoint.resolve()
+
+
+class WithoutState:
+    """A vector environment that can be played but not saved."""
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("get_state", "set_state", "clone"):
+            raise AttributeError(name)
+        return getattr(self._env, name)
+
+
+def test_an_environment_without_state_resumes_with_new_episodes(
+    config: TrainConfig, start: Path, tmp_path: Path
+) -> None:
+    def make() -> WithoutState:
+        env = vldac.envs.make("gym_cards/NumberLine-v0", 4, task="vldac", prompt="short", image_size=(84, 84))
+        return WithoutState(env)
+
+    model = load_model(str(start), dtype=torch.float32)
+    first = Trainer(config, model, make())
+    first.update(first.collect())
+    path = first.save(tmp_path / "update_000001")
+    second = Trainer(config, load_model(str(start), dtype=torch.float32), make())
+    before = second.rollout.buffer.frames[:, 0].copy()
+    restore(second, path)
+    assert second.updates_done == 1 and second.rollout.steps_done == 4
+    assert not (second.rollout.buffer.frames[:, 0] == before).all()
+    assert second.update(second.collect())["rollout/env_steps"] == 32.0
 
 
 def test_a_trainer_needs_a_configuration_only(short: TrainConfig) -> None:
