@@ -44,6 +44,8 @@ class NativeVectorEnv(VectorEnv):
             "seed": seed, "num_threads": num_threads, "rng": rng, "task": task, "prompt": prompt,
             "image_size": image_size, "max_episode_steps": max_episode_steps,
         }  # fmt: skip
+        self.image_size = image_size
+        """(width, height) in pixels"""
         width, height = image_size
         self._pool = _core.Pool(env_id, num_envs, num_threads, width, height, rng == "stream", max_episode_steps)
         self.action_names: list[str] = _core.action_names(env_id)

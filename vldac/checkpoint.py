@@ -231,7 +231,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     counters = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
     if counters.get("format") != FORMAT:
         raise broken(f"format {counters.get('format')}, this version reads {FORMAT}")
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for group, file in (("value", "value_head"), ("optim", "optimizer"), ("rollout", "rollout")):
         tensors |= {f"{group}/{name}": t for name, t in load_file(path / f"{file}.safetensors").items()}
     adapter = load_file(path / "adapter_model.safetensors")

@@ -167,7 +167,7 @@ def _envs(argv: Sequence[str]) -> int:
 
     for env_id in list_ids():
         upstream, task = make(env_id, 1), make(env_id, 1, task="vldac")
-        height, width, _ = task.single_observation_space["image"].shape
+        width, height = task.image_size
         names = ", ".join(task.action_names)
         print(f"{env_id}\n    actions  {names}\n    picture  {width}x{height}, any size from 28x28 (env.image_size)")
         print(f"    steps    {_limit(task)} (task vldac), {_limit(upstream)} (upstream)")

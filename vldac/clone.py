@@ -161,10 +161,11 @@ class ReadingHead(nn.Module):
         index = [{label: i for i, label in enumerate(column)} for column in classes]
         self.labels = torch.tensor([[index[c][label] for c, label in enumerate(row)] for row in padded])
         """[samples, words] int64"""
-        self.readers = nn.ModuleList(nn.Linear(hidden_size, len(column)) for column in classes)
-        for reader in self.readers:
+        readers = [nn.Linear(hidden_size, len(column)) for column in classes]
+        for reader in readers:
             nn.init.normal_(reader.weight, std=hidden_size**-0.5)
             nn.init.zeros_(reader.bias)
+        self.readers = nn.ModuleList(readers)
 
     def loss(self, hidden: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy over samples and words. hidden: [B, H]; rows: [B] int64, which samples these are."""

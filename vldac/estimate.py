@@ -249,7 +249,7 @@ def vision_workspace_bytes(facts: ModelFacts, prompt: PromptSize, *, frames: int
     hidden = getattr(vision, "embed_dim", None) or vision.hidden_size
     mlp = getattr(vision, "intermediate_size", None) or int(vision.mlp_ratio * hidden)
     patch_values = 3 * spec.temporal_patch_size * spec.patch_size**2
-    return patches * (patch_values * (4 + dtype_bytes) + dtype_bytes * (4 * hidden + 2 * mlp))
+    return int(patches * (patch_values * (4 + dtype_bytes) + dtype_bytes * (4 * hidden + 2 * mlp)))
 
 
 def dry_run(config: TrainConfig) -> str:

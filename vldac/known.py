@@ -55,7 +55,7 @@ def known_processor(name: str) -> dict[str, Any]:
 @functools.cache
 def _catalogue() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Id to (family file, the model's own entry)."""
-    result = {}
+    result: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for file in resources.files("vldac").joinpath("known_models").iterdir():
         if file.name.endswith(".json"):
             family = json.loads(file.read_text(encoding="utf-8"))

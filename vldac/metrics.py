@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -158,7 +158,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def make_tracker(name: str, run_dir: Path) -> Tracker:
     """Start a tracker by name. Raises ConfigError for an unknown one or one that is not installed."""
-    makers = {"tensorboard": _TensorBoard, "wandb": _Hosted, "trackio": _Hosted}
+    makers: dict[str, Callable[[str, Path], Tracker]] = {
+        "tensorboard": _TensorBoard,
+        "wandb": _Hosted,
+        "trackio": _Hosted,
+    }
     if name not in makers:
         raise _tracker_error(f"one of {sorted(makers)}", repr(name), "correct the name")
     try:
@@ -177,7 +181,7 @@ class _TensorBoard:
     """Event files in `<run>/tensorboard`, written without torch."""
 
     def __init__(self, name: str, run_dir: Path) -> None:
-        from tensorboard.summary import Writer
+        from tensorboard.summary import Writer  # type: ignore[import-untyped]
 
         self._writer = Writer(str(run_dir / "tensorboard"))
 

@@ -180,7 +180,8 @@ def _stored_model(
     tokenizer = AutoTokenizer.from_pretrained(place)
     spec = read_spec(place)
     _check_spec(spec, config, name)
-    network, report = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, output_loading_info=True)
+    loaded: Any = AutoModelForImageTextToText.from_pretrained(place, dtype=dtype, output_loading_info=True)
+    network, report = loaded
     refuse_adapter(network, name)
     missing = sorted(report["missing_keys"])
     if missing:
@@ -318,7 +319,7 @@ def image_spec(stored: dict[str, Any], *, where: str = "image processor") -> Ima
         "max_pixels": stored.get("max_pixels") or size.get("longest_edge") or size.get("max_pixels"),
     }
     names = ("patch_size", "merge_size", "temporal_patch_size", "image_mean", "image_std")
-    constants = {key: stored.get(key) for key in names} | limits
+    constants: dict[str, Any] = {key: stored.get(key) for key in names} | limits
     missing = [key for key, value in constants.items() if value is None]
     if missing:
         raise ModelError(

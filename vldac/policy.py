@@ -13,6 +13,7 @@ import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,11 +115,15 @@ class ValueHead(nn.Sequential):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """[B, H] -> [B] float32."""
-        return super().forward(hidden.float()).squeeze(-1)
+        values: torch.Tensor = super().forward(hidden.float())
+        return values.squeeze(-1)
 
 
 class Policy(nn.Module):
     """A vision-language model with LoRA and a value head."""
+
+    banned_ids: torch.Tensor
+    """Ids that may never be sampled, int64."""
 
     def __init__(self, model: VisionLanguageModel, config: ModelConfig, *, device: torch.device, seed: int) -> None:
         super().__init__()
@@ -171,7 +176,8 @@ class Policy(nn.Module):
     # -- pieces of the Hugging Face model ---------------------------------------------------------------------------
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> Any:
+        """The Hugging Face model, adapter included."""
         return self.model_info.network
 
     @property
@@ -296,6 +302,7 @@ class Policy(nn.Module):
             banned_ids=self.banned_ids,
             return_entropy=True,
         )
+        assert scored.entropy is not None, "it was asked for"
         at_last = torch.arange(len(batch.last_prompt), device=hidden.device)
         value_input = hidden[at_last, batch.last_prompt].detach().float()
         return Evaluation(
@@ -312,7 +319,9 @@ class Policy(nn.Module):
         empty = torch.empty(0, dtype=torch.int64)
         batch = collate(prompts, [empty] * len(prompts), features, self.device, self.pad_id)
         hidden = self._trunk(batch.input_ids, batch.attention_mask, batch.positions, batch.embeds, batch.deepstack)
-        return self.value_head(hidden[torch.arange(len(prompts), device=self.device), batch.last_prompt])
+        last: torch.Tensor = hidden[torch.arange(len(prompts), device=self.device), batch.last_prompt]
+        values: torch.Tensor = self.value_head(last)
+        return values
 
     @property
     def pad_id(self) -> int:

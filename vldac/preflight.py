@@ -60,9 +60,9 @@ def check_env(config: TrainConfig) -> tuple[int, int]:
     from vldac.player import build_env
 
     env = build_env(config, 1)
-    height, width, _ = env.single_observation_space["image"].shape
     env.close()
-    return int(width), int(height)
+    size: tuple[int, int] = env.image_size
+    return size
 
 
 def check_device(name: str) -> None:

@@ -106,7 +106,8 @@ class LiveProgress:
         from rich.live import Live
 
         self._clock = _Clock(total_updates, updates_done)
-        self._phase, self._metrics = "start", {}
+        self._phase = "start"
+        self._metrics: dict[str, Any] = {}
         self._console = Console(file=stream, force_terminal=True)
         self._live = Live(
             console=self._console, get_renderable=self._table, refresh_per_second=4, redirect_stdout=False,

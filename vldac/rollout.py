@@ -55,7 +55,7 @@ class Rollout:
     @property
     def steps_done(self) -> int:
         """Steps that every environment has taken since the start of the run."""
-        return self.rounds_done * self.steps_per_env + int(self.buffer.filled[0])
+        return int(self.rounds_done * self.steps_per_env + self.buffer.filled[0])
 
     def collect(self) -> RolloutBatch:
         """Take T steps in every environment. Raises Stopped between two steps when `should_stop` says so."""

@@ -183,7 +183,8 @@ class Run:
             while self.trainer.updates_done < config.optim.num_updates:
                 self._one_update()
                 self._evaluate_if_due()
-            self.seconds["train"] = time.perf_counter() - tick - self.seconds.get("evaluate", 0.0)
+            apart = sum(self.seconds.get(name, 0.0) for name in ("evaluate", "checkpoint"))
+            self.seconds["train"] = time.perf_counter() - tick - apart
             notify(self.callbacks, "on_train_end", self.trainer, self.metrics)
         except Stopped as stop:
             self._save()
@@ -251,8 +252,9 @@ class Run:
         self.progress.update(self.metrics[-1])
         notify(self.callbacks, "on_update_end", trainer, line)
         if self._is_last() or (config.trajectories_every and update % config.trajectories_every == 0):
-            names = trainer.env.action_names
-            record_update(self.folder, update, trainer.policy, batch, trainer.last_advantages, config, names)
+            names, advantages = trainer.env.action_names, trainer.last_advantages
+            assert advantages is not None, "an update leaves its advantages"
+            record_update(self.folder, update, trainer.policy, batch, advantages, config, names)
         if not self._is_evaluated() and (self._is_last() or update % config.checkpoint_every == 0):
             self._save()
         refuse_collapse(self.metrics, config.alarms)
@@ -301,7 +303,7 @@ class Run:
 
     def _save(self) -> None:
         """Save a numbered checkpoint, move the links, prune. One inside a rollout is called partial."""
-        trainer, update = self.trainer, self.trainer.updates_done
+        trainer, update, tick = self.trainer, self.trainer.updates_done, time.perf_counter()
         self.progress.phase("checkpoint")
         is_partial = int(trainer.rollout.buffer.filled[0]) > 0 and not trainer.rollout.buffer.is_full
         name = f"update_{update:06d}{'_partial' if is_partial else ''}"
@@ -314,6 +316,7 @@ class Run:
         if ranked and max(ranked)[2] == update and not is_partial:
             checkpoints.point(self.checkpoints, "best", path)
         checkpoints.prune(self.checkpoints, self.config.keep_checkpoints, {self.last_good} if self.last_good else set())
+        self.seconds["checkpoint"] = self.seconds.get("checkpoint", 0.0) + time.perf_counter() - tick
         notify(self.callbacks, "on_checkpoint", trainer, path)
 
     def _dump(self, error: NonFiniteError) -> None:

@@ -61,5 +61,10 @@ def make(
     limit = max_episode_steps or (TASK_STEP_LIMITS[env_id] if task == "vldac" else 300)
     return NativeVectorEnv(
         env_id, num_envs, seed=seed, num_threads=num_threads or min(num_envs, os.cpu_count() or 1), rng=rng, task=task,
-        prompt=prompt, image_size=tuple(image_size or (300, 300)), max_episode_steps=limit,
+        prompt=prompt, image_size=_size(image_size), max_episode_steps=limit,
     )  # fmt: skip
+
+
+def _size(given: tuple[int, int] | None) -> tuple[int, int]:
+    width, height = given or (300, 300)
+    return int(width), int(height)
