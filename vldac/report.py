@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vldac.errors import ConfigError
-from vldac.metrics import GLOSSARY, read_metrics
+from vldac.metrics import GLOSSARY, read_lines, read_metrics
 
 # Okabe-Ito palette: tells apart for the common kinds of colour blindness.
 _BLUE, _GREEN, _ORANGE, _RED, _PURPLE, _SKY = "#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9"
@@ -41,7 +41,7 @@ def write_report(run_dir: str | Path) -> list[Path]:
             expected="at least one finished update", got="no metrics", where=str(run_dir / "metrics.jsonl"),
             do="pass the folder of a run, or wait for its first update",
         )  # fmt: skip
-    figure = _draw(lines, run_dir.resolve().name)
+    figure = _draw(lines, run_dir.resolve().name, _start_success(run_dir))
     plots = run_dir / "plots"
     plots.mkdir(exist_ok=True)
     png, svg, page = plots / "curve.png", plots / "curve.svg", run_dir / "report.html"
@@ -65,7 +65,14 @@ def wall_seconds(lines: Sequence[dict[str, Any]]) -> list[float]:
     return result
 
 
-def _draw(lines: list[dict[str, Any]], name: str) -> Any:
+def _start_success(run_dir: Path) -> float | None:
+    """Return the held-out success before the first update, which no line of the metrics has."""
+    path = run_dir / "evaluations.jsonl"
+    lines = read_lines(path) if path.exists() else []
+    return float(lines[0]["success_rate"]) if lines and lines[0]["update"] == 0 else None
+
+
+def _draw(lines: list[dict[str, Any]], name: str, start: float | None) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(17, 7), layout="constrained")
@@ -84,6 +91,8 @@ def _draw(lines: list[dict[str, Any]], name: str) -> Any:
     held_out = [
         (x, line["eval/success_rate"]) for x, line in zip(steps, lines, strict=True) if "eval/success_rate" in line
     ]
+    if start is not None:
+        held_out.insert(0, (0.0, start))
     if held_out:
         over_steps[1].plot(*zip(*held_out, strict=True), "kD", markersize=5, label="held-out evaluation")
         over_steps[1].legend(loc="best", fontsize=8)

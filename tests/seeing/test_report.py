@@ -42,3 +42,12 @@ def test_wall_time_comes_from_steps_and_speed() -> None:
         {"update": 3, "rollout/env_steps": 400.0, "time/collect_s": 3.0, "time/update_s": 4.0},
     ]
     assert wall_seconds(lines) == [10.0, 20.0, 27.0]
+
+
+def test_the_evaluation_before_training_is_in_the_curve(make_run: Callable[[int], Path]) -> None:
+    run = make_run(3)
+    without = write_report(run)[1].read_text(encoding="utf-8")
+    (run / "evaluations.jsonl").write_text('{"update": 0, "success_rate": 0.61}\n', encoding="utf-8")
+    assert "held-out evaluation" not in without and "held-out evaluation" in write_report(run)[1].read_text(
+        encoding="utf-8"
+    )
