@@ -194,7 +194,7 @@ def header(arguments: argparse.Namespace, config: Any, device: Any) -> dict[str,
     return {
         "benchmark": "gpu_7b",
         "date": time.strftime("%Y-%m-%d"),
-        "commit": commit(Path(__file__).resolve().parent),
+        "commit": commit(Path(__file__).resolve().parents[1]),
         "command": arguments.command.strip(),
         "versions": versions(),
         "device": {"name": name, "type": device.type, "cores": os.cpu_count()},

@@ -106,7 +106,7 @@ def measure(work: Path, kills_wanted: int, seed: int) -> dict[str, Any]:
         "what": "SIGKILL at random instants", "kills": kills, "runs": runs, "differences": differences,
         "is_equal": not differences, "updates_written_when_killed": instants, "updates": len(expected["metrics"]),
         "seed": seed, "command": f"python benchmarks/survival.py --kills {kills_wanted} --seed {seed}",
-        "date": time.strftime("%Y-%m-%d"), "commit": commit(Path(__file__).parent), "versions": versions(),
+        "date": time.strftime("%Y-%m-%d"), "commit": commit(Path(__file__).resolve().parents[1]), "versions": versions(),
     }  # fmt: skip
 
 
