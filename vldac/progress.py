@@ -48,14 +48,19 @@ class _Clock:
 
     def __init__(self, total: int, done: int) -> None:
         self.total, self.done, self.first = total, done, done
-        self.start = time.perf_counter()
+        self.start: float | None = None
+
+    def begin(self) -> None:
+        """The first update begins: what came before (loading, cloning, evaluation) does not count."""
+        if self.start is None:
+            self.start = time.perf_counter()
 
     def advance(self, metrics: Mapping[str, Any]) -> None:
         self.done = int(metrics.get("update", self.done + 1))
 
     def eta(self) -> str:
         seen = self.done - self.first
-        if seen <= 0:
+        if seen <= 0 or self.start is None:
             return "-"
         return format_seconds((time.perf_counter() - self.start) / seen * max(0, self.total - self.done))
 
@@ -83,6 +88,8 @@ class PlainProgress:
 
     def phase(self, text: str) -> None:
         """Phases are not printed: a log holds one line per update."""
+        if text == "collect":
+            self._clock.begin()
 
     def update(self, metrics: Mapping[str, Any]) -> None:
         """Print the update's line."""
@@ -119,6 +126,8 @@ class LiveProgress:
     def phase(self, text: str) -> None:
         """Show what is being done now."""
         self._phase = text
+        if text == "collect":
+            self._clock.begin()
 
     def update(self, metrics: Mapping[str, Any]) -> None:
         """Show the update's numbers."""
