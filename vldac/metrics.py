@@ -181,7 +181,7 @@ class _TensorBoard:
     """Event files in `<run>/tensorboard`, written without torch."""
 
     def __init__(self, name: str, run_dir: Path) -> None:
-        from tensorboard.summary import Writer  # type: ignore[import-untyped]
+        from tensorboard.summary import Writer
 
         self._writer = Writer(str(run_dir / "tensorboard"))
 
