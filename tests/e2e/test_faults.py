@@ -93,8 +93,8 @@ def test_callbacks_see_every_hook_in_order(config: TrainConfig, start: Path, tmp
         optim=dataclasses.replace(config.optim, num_updates=2), eval=dataclasses.replace(config.eval, episodes=0),
     )  # fmt: skip
     result = run(small, tmp_path / "run", callbacks=[Listener(), object()], progress=quiet())
-    each = ["on_rollout_end", "on_update_end"]
-    assert seen == ["on_train_begin", *each, *each, "on_checkpoint", "on_train_end"]
+    each = ["on_rollout_end", "on_update_end", "on_checkpoint"]
+    assert seen == ["on_train_begin", *each, *each, "on_train_end"]
     assert result.best_checkpoint is None and result.end is None and result.last_checkpoint.exists()
 
 
