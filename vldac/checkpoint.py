@@ -246,12 +246,8 @@ def restore(trainer: Any, path: Path) -> None:
     """
     state = read_checkpoint(path)
     tensors, counters = state["tensors"], state["json"]
+    check_base(trainer.policy, counters, path)
     load_weights(trainer.policy, tensors, path)
-    if counters["base_fingerprint"] != fingerprint(trainer.policy):
-        raise CheckpointError(
-            expected=f"the base model that it was trained on ({counters['model']})", got="other base weights",
-            where=str(path), do="pass the model of the run, unchanged",
-        )  # fmt: skip
     for group, optimizer in trainer.optimizers.items():
         slots: dict[int, dict[str, torch.Tensor]] = {}
         for index, (name, _) in enumerate(trainer.group_parameters(group)):
@@ -293,6 +289,15 @@ def _restore_rollout(rollout: Any, tensors: dict[str, torch.Tensor], state: dict
         )
         for number, next_position, shown, image_tokens in state["prompts"]
     ]  # fmt: skip
+
+
+def check_base(policy: Any, counters: dict[str, Any], path: Path) -> None:
+    """Raise CheckpointError if a policy's frozen base is not the one that the checkpoint was trained on."""
+    if counters["base_fingerprint"] != fingerprint(policy):
+        raise CheckpointError(
+            expected=f"the base model that it was trained on ({counters['model']})", got="other base weights",
+            where=str(path), do="pass the model of the run, unchanged",
+        )  # fmt: skip
 
 
 @torch.no_grad()

@@ -114,7 +114,7 @@ def evaluate(
     """Evaluate a checkpoint folder on episodes with seeds seed, seed + 1, ...; a meeting with training seeds is refused."""
     import torch
 
-    from vldac.checkpoint import load_weights, read_checkpoint
+    from vldac.checkpoint import check_base, load_weights, read_checkpoint
     from vldac.configuration import parse_config
     from vldac.model import load_model
 
@@ -125,10 +125,10 @@ def evaluate(
     if not allow_seed_overlap:
         refuse_overlap(tuple(state["json"]["train_seeds"]), seed, episodes)
     device = pick_device(config.device)
-    model = load_model(
-        base_model(path, state["json"]["model"]), dtype=getattr(torch, config.model.dtype), device=device
-    )
+    name, dtype = base_model(path, state["json"]["model"]), getattr(torch, config.model.dtype)
+    model = load_model(name, dtype=dtype, random_weights=config.model.random_weights, device=device)
     policy = Policy(model, config.model, device=device, seed=config.seed)
+    check_base(policy, state["json"], path)
     load_weights(policy, state["tensors"], path)
     return play_episodes(policy, config, episodes=episodes, seed=seed)
 

@@ -15,7 +15,7 @@ import vldac.evaluation
 from tests.e2e.conftest import build
 from vldac.checkpoint import restore
 from vldac.config import TrainConfig
-from vldac.errors import ConfigError
+from vldac.errors import CheckpointError, ConfigError
 from vldac.evaluation import play_episodes
 from vldac.model import load_model
 from vldac.trainer import Trainer
@@ -120,3 +120,16 @@ def test_an_episode_does_not_depend_on_how_many_play_beside_it(
     together = play_episodes(policy, config, episodes=6, seed=50_000)
     monkeypatch.setattr(vldac.evaluation, "_ROWS", 4)
     assert play_episodes(policy, config, episodes=6, seed=50_000) == together
+
+
+def test_evaluate_refuses_a_checkpoint_on_other_base_weights(config: TrainConfig, start: Path, tmp_path: Path) -> None:
+    """Of the same shape: it would play, as another policy."""
+    shutil.copytree(start, tmp_path / "warm_start")
+    path = build(config, tmp_path / "warm_start").save(tmp_path / "checkpoints" / "update_000000")
+    assert vldac.evaluate(path, episodes=2).episodes == 2
+    other = load_model(str(start), dtype=torch.float32)
+    with torch.no_grad():
+        other.network.get_output_embeddings().weight[0, 0] += 1
+    other.network.save_pretrained(tmp_path / "warm_start")
+    with pytest.raises(CheckpointError, match="other base weights"):
+        vldac.evaluate(path, episodes=2)
