@@ -8,18 +8,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from vldac.envs.catalogue import native_spec
 from vldac.envs.prompts import render
 
 from vldac import _core
 from vldac.errors import EnvError
-
-RESPONSE_FIELDS = {
-    "gym_cards/NumberLine-v0": ("current", "target"),
-    "gym_cards/EZPoints-v0": ("cards", "formula"),
-}
-_NUMBERS = ("current", "target")
-TASK_STEP_LIMITS = {"gym_cards/NumberLine-v0": 10, "gym_cards/EZPoints-v0": 20}
-"""Step limits of task="vldac"; upstream registers 300 for both."""
 
 
 class NativeVectorEnv(VectorEnv):
@@ -48,8 +41,9 @@ class NativeVectorEnv(VectorEnv):
         """(width, height) in pixels"""
         width, height = image_size
         self._pool = _core.Pool(env_id, num_envs, num_threads, width, height, rng == "stream", max_episode_steps)
-        self.action_names: list[str] = _core.action_names(env_id)
-        self.response_fields = RESPONSE_FIELDS[env_id]
+        spec = native_spec(env_id)
+        self.action_names: list[str] = spec.action_names
+        self.response_fields = tuple(spec.fields)
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
         self.single_action_space = gym.spaces.Discrete(len(self.action_names))
         self.single_observation_space = gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 3), np.uint8)})
@@ -98,7 +92,7 @@ class NativeVectorEnv(VectorEnv):
             prompts = np.full(self.num_envs, None, dtype=object)
             for e in np.flatnonzero(ended):
                 final_obs[e] = {"image": final_images[e]}
-                prompts[e] = render(self.env_id, self.prompt, _typed(facts[e]))
+                prompts[e] = render(self.env_id, self.prompt, facts[e])
             info = {
                 "final_obs": final_obs,
                 "_final_obs": ended.copy(),
@@ -116,7 +110,8 @@ class NativeVectorEnv(VectorEnv):
 
     def facts(self) -> list[dict[str, Any]]:
         """What is truly on each picture."""
-        return [_typed(facts) for facts in self._pool.facts()]
+        found: list[dict[str, Any]] = self._pool.facts()
+        return found
 
     def oracle_actions(self) -> np.ndarray:
         """Actions of a scripted expert, [E] int64."""
@@ -148,7 +143,3 @@ class NativeVectorEnv(VectorEnv):
         copy = NativeVectorEnv(self.env_id, self.num_envs, **self._arguments)
         copy.set_state(self.get_state())
         return copy
-
-
-def _typed(facts: dict[str, str]) -> dict[str, Any]:
-    return {key: int(value) if key in _NUMBERS else value for key, value in facts.items()}

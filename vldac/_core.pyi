@@ -36,16 +36,50 @@ class Pool:
         NDArray[np.bool_],
         NDArray[np.float64],
         NDArray[np.int64],
-        list[dict[str, str]],
+        list[dict[str, str | int]],
         list[str],
     ]:
         """Images, reward, terminated, truncated, final images, success, episode return, length, final facts, faults; each [E]."""
 
     def render(self) -> NDArray[np.uint8]: ...
-    def facts(self) -> list[dict[str, str]]: ...
+    def facts(self) -> list[dict[str, str | int]]: ...
     def oracle_actions(self) -> NDArray[np.int64]: ...
     def save(self) -> bytes: ...
     def load(self, state: bytes) -> None: ...
+
+class EnvOption:
+    """A setting of an environment's own; bools are 0 and 1."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def initial(self) -> float: ...
+    @property
+    def help(self) -> str: ...
+
+class EnvSpec:
+    """What does not change about a native environment."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def action_names(self) -> list[str]: ...
+    @property
+    def max_episode_steps(self) -> int:
+        """The limit that upstream registers."""
+
+    @property
+    def task_episode_steps(self) -> int:
+        """The limit of task="vldac"."""
+
+    @property
+    def fields(self) -> list[str]:
+        """The facts that a response to the "short" prompt names."""
+
+    @property
+    def options(self) -> list[EnvOption]: ...
+    @property
+    def is_listed(self) -> bool: ...
 
 class RolloutBuffer:
     """One update's steps, environment-major. Columns are views of its memory and keep it alive; [S] unless said."""
@@ -165,8 +199,7 @@ class Pcg64:
 def counter_random(seed: int, purpose: int, env: int, counter: int) -> int:
     """A 64-bit word that depends on its four keys alone."""
 
-def env_ids() -> list[str]: ...
-def action_names(env_id: str) -> list[str]: ...
+def env_specs() -> list[EnvSpec]: ...
 def gae(
     reward: NDArray[np.float64],
     value: NDArray[np.float64],

@@ -63,7 +63,11 @@ class PyPool {
 
   py::list facts() const {
     py::list result;
-    for (int i = 0; i < pool_.size(); ++i) result.append(facts_of(pool_.env(i).facts()));
+    for (int i = 0; i < pool_.size(); ++i) {
+      Facts facts;
+      pool_.env(i).facts(facts);
+      result.append(facts_of(facts));
+    }
     return result;
   }
 
@@ -79,7 +83,11 @@ class PyPool {
  private:
   static py::dict facts_of(const Facts& facts) {
     py::dict result;
-    for (const auto& [key, value] : facts) result[py::str(key)] = value;
+    for (size_t i = 0; i < facts.size(); ++i) {
+      auto [name, value, is_number] = facts.at(i);
+      py::str words(value.data(), value.size());
+      result[py::str(name.data(), name.size())] = is_number ? py::object(py::int_(words)) : py::object(words);
+    }
     return result;
   }
   py::array_t<uint8_t> image_batch() const {
@@ -102,8 +110,23 @@ void bind_envs(py::module_& module) {
       .def("oracle_actions", &PyPool::oracle_actions)
       .def("save", &PyPool::save)
       .def("load", &PyPool::load, py::arg("state"));
-  module.def("env_ids", &env_ids);
-  module.def("action_names", &action_names, py::arg("env_id"));
+  py::class_<Option>(module, "EnvOption")
+      .def_readonly("name", &Option::name)
+      .def_readonly("initial", &Option::initial)
+      .def_readonly("help", &Option::help);
+  py::class_<EnvSpec>(module, "EnvSpec")
+      .def_readonly("id", &EnvSpec::id)
+      .def_readonly("action_names", &EnvSpec::action_names)
+      .def_readonly("max_episode_steps", &EnvSpec::max_episode_steps)
+      .def_readonly("task_episode_steps", &EnvSpec::task_episode_steps)
+      .def_readonly("fields", &EnvSpec::fields)
+      .def_readonly("options", &EnvSpec::options)
+      .def_readonly("is_listed", &EnvSpec::is_listed);
+  module.def("env_specs", [] {
+    std::vector<EnvSpec> specs;
+    for (const auto& entry : registry()) specs.push_back(entry.spec);
+    return specs;
+  });
 }
 
 }  // namespace vldac::bind

@@ -1,17 +1,20 @@
 // The environment interface. An environment is small, owns no threads and no image memory, and is called by one thread at
 // a time. Its state is written to and read from bytes, so that a run resumes bit for bit.
+// docs/environments.md shows a whole one; csrc/envs/registry.cc lists them, one line each.
 #pragma once
 
-#include <cstddef>
+#include <chrono>
 #include <cstdint>
-#include <cstring>
+#include <functional>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "core/bytes.h"
 #include "core/rng.h"
+#include "core/text.h"
 
 namespace vldac {
 
@@ -21,47 +24,79 @@ struct StepResult {
   bool truncated = false;
 };
 
-// Appends and reads plain values; reading past the end throws.
-class Bytes {
+// What one call of reset() or step() may use: the environment's own random stream, and a budget of wall time. Loops whose
+// length is not obvious call check(); past the budget it throws, which ends the episode as a fault.
+class Context {
  public:
-  std::string data;
-  size_t cursor = 0;
-  template <class T>
-  void put(const T& value) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    data.append(reinterpret_cast<const char*>(&value), sizeof(T));
+  Context(Pcg64& stream, double budget_seconds) : rng(stream), budget_seconds_(budget_seconds) {}
+  Pcg64& rng;
+  void check() {
+    auto now = std::chrono::steady_clock::now();
+    if (calls_++ == 0) start_ = now;
+    if (std::chrono::duration<double>(now - start_).count() > budget_seconds_)
+      throw std::runtime_error("step budget exceeded: longer than " + std::to_string(budget_seconds_) + " s in one call");
   }
-  template <class T>
-  T get() {
-    static_assert(std::is_trivially_copyable_v<T>);
-    if (cursor + sizeof(T) > data.size()) throw std::invalid_argument("environment state is truncated");
-    T value;
-    std::memcpy(&value, data.data() + cursor, sizeof(T));
-    cursor += sizeof(T);
-    return value;
-  }
-};
 
-using Facts = std::vector<std::pair<std::string, std::string>>;
+ private:
+  double budget_seconds_;
+  uint64_t calls_ = 0;
+  std::chrono::steady_clock::time_point start_;
+};
 
 class Env {
  public:
   virtual ~Env() = default;
-  virtual void reset(Pcg64& rng) = 0;
-  virtual StepResult step(int64_t action) = 0;
+  virtual void reset(Context& context) = 0;
+  virtual StepResult step(int64_t action, Context& context) = 0;
   virtual bool success() const = 0;
-  virtual int64_t oracle_action() const = 0;
-  // What is on the picture, as strings; the Python face knows which are numbers.
-  virtual Facts facts() const = 0;
-  // Draw into [height][width][3] bytes.
-  virtual void render(uint8_t* pixels, int width, int height) const = 0;
+  // The scripted expert's action now, or -1 where there is none.
+  virtual int64_t oracle_action() const { return -1; }
+  // What is on the observation, for prompts and tests. Must not allocate in the steady state.
+  virtual void facts(Facts&) const {}
+  // Image environments draw into [height][width][3] bytes; the others write `ObsSpec::size` values.
+  virtual void render(uint8_t* /*pixels*/, int /*width*/, int /*height*/) const { throw std::logic_error("no picture"); }
+  virtual void measure(void* /*values*/) const { throw std::logic_error("no vector observation"); }
   virtual void save(Bytes& out) const = 0;
   virtual void load(Bytes& in) = 0;
 };
 
-// Id to constructor and action names (envs/registry.cc).
-std::unique_ptr<Env> make_env(const std::string& id);
-std::vector<std::string> action_names(const std::string& id);
-std::vector<std::string> env_ids();
+enum class ObsKind : uint8_t { kImage, kInt32, kFloat32 };
+
+struct ObsSpec {
+  ObsKind kind = ObsKind::kImage;
+  int64_t size = 0;                  // values of a vector observation
+  std::vector<int64_t> cardinality;  // kInt32: value i lies in [0, cardinality[i])
+};
+
+struct Option {
+  std::string name;
+  double initial;
+  std::string help;
+};
+
+using Options = std::map<std::string, double>;
+
+// Everything about an environment that does not change: each environment class returns its own from a static spec().
+struct EnvSpec {
+  std::string id;
+  std::vector<std::string> action_names;
+  int64_t max_episode_steps = 300;       // what upstream registers
+  int64_t task_episode_steps = 20;       // task="vldac"
+  std::vector<std::string> fields = {};  // facts that a response of the "short" prompt names
+  std::vector<Option> options = {};
+  ObsSpec observation = {};
+  bool is_listed = true;  // false: for tests
+};
+
+struct EnvEntry {
+  EnvSpec spec;
+  std::function<std::unique_ptr<Env>(const Options&)> make;  // with every option of the spec set
+};
+
+const std::vector<EnvEntry>& registry();
+// Throws std::invalid_argument for an unknown id.
+const EnvEntry& find_env(const std::string& id);
+// The spec's defaults overridden by `given`; throws std::invalid_argument for names that the spec has not.
+Options with_defaults(const EnvSpec& spec, const Options& given);
 
 }  // namespace vldac

@@ -61,7 +61,7 @@ Pool::Pool(std::string id, int num_envs, int num_threads, int width, int height,
       slots_(static_cast<size_t>(num_envs)),
       outcomes_(static_cast<size_t>(num_envs)),
       threads_(std::min(num_threads, num_envs)) {
-  for (auto& slot : slots_) slot.env = make_env(id_);
+  for (auto& slot : slots_) slot.env = find_env(id_).make(with_defaults(find_env(id_).spec, {}));
 }
 
 // Episode 0 uses SeedSequence(seed) as upstream does; episode e >= 1 uses SeedSequence([seed, e]) and can be replayed alone.
@@ -73,7 +73,8 @@ void Pool::begin_episode(Slot& slot) {
   } else if (!is_stream_) {
     slot.rng = Pcg64(SeedSequence({slot.seed, static_cast<uint64_t>(slot.episode)}));
   }
-  slot.env->reset(slot.rng);
+  Context context(slot.rng, 60.0);
+  slot.env->reset(context);
 }
 
 void Pool::reset(const std::vector<uint64_t>& seeds, const std::vector<bool>& mask, uint8_t* images) {
@@ -101,7 +102,8 @@ void Pool::step_one(size_t index, int64_t action, uint8_t* image, uint8_t* final
   Outcome& outcome = outcomes_[index];
   outcome = Outcome{};
   try {
-    outcome.result = slot.env->step(action);
+    Context context(slot.rng, 60.0);
+    outcome.result = slot.env->step(action, context);
   } catch (const std::exception& error) {
     outcome.result = {0.0, false, true};
     outcome.fault = error.what();
@@ -115,9 +117,9 @@ void Pool::step_one(size_t index, int64_t action, uint8_t* image, uint8_t* final
     outcome.success = outcome.fault.empty() && slot.env->success();
     outcome.episode_return = slot.episode_return;
     outcome.length = slot.length;
-    outcome.final_facts = slot.env->facts();
+    slot.env->facts(outcome.final_facts);
     slot.env->render(final_image, width_, height_);
-    if (!outcome.fault.empty()) slot.env = make_env(id_);
+    if (!outcome.fault.empty()) slot.env = find_env(id_).make(with_defaults(find_env(id_).spec, {}));
     ++slot.episode;
     begin_episode(slot);
   }

@@ -16,7 +16,15 @@ namespace vldac {
 
 class EzPoints final : public Env {
  public:
-  void reset(Pcg64& rng) override {
+  static EnvSpec spec() {
+    return {.id = "gym_cards/EZPoints-v0",
+            .action_names = {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "+", "*", "="},
+            .fields = {"cards", "formula"}};
+  }
+  explicit EzPoints(const Options&) {}
+
+  void reset(Context& context) override {
+    Pcg64& rng = context.rng;
     int64_t rank = rng.integers(2, 14);
     int64_t value = std::min<int64_t>(rank, 10);
     bool is_factor = value <= 4 || value == 6;
@@ -31,7 +39,7 @@ class EzPoints final : public Env {
     count_ = 0;
   }
 
-  StepResult step(int64_t action) override {
+  StepResult step(int64_t action, Context&) override {
     if (action < 0 || action > 12) throw std::invalid_argument("EZPoints: expected an action in 0..12");
     if (count_ > 5) return {-1.0, false, true};
     if (action == 12) return {success_now() ? 10.0 : -1.0, true, false};
@@ -54,8 +62,13 @@ class EzPoints final : public Env {
     return count_ < 3 ? plan[count_] : 12;
   }
 
-  Facts facts() const override {
-    return {{"cards", name(0) + " " + name(1)}, {"formula", formula()}};
+  void facts(Facts& out) const override {
+    FixedText<8> cards;
+    cards += name(0);
+    cards += ' ';
+    cards += name(1);
+    out.text("cards", cards);
+    out.text("formula", formula());
   }
 
   void render(uint8_t* pixels, int width, int height) const override {
@@ -73,8 +86,10 @@ class EzPoints final : public Env {
     }
     bool is_small = width < 200;
     double size = is_small ? std::min(height * 0.22, width * 0.17) : height * 0.08;
-    canvas.text_until(width * 0.97, width * 0.03, height * 0.73, size, {255, 255, 255},
-                      (is_small ? std::string("=") : std::string("Formula: ")) + formula());
+    FixedText<40> words;
+    words += is_small ? "=" : "Formula: ";
+    words += std::string_view(formula());
+    canvas.text_until(width * 0.97, width * 0.03, height * 0.73, size, {255, 255, 255}, words);
   }
 
   void save(Bytes& out) const override {
@@ -84,24 +99,24 @@ class EzPoints final : public Env {
     out.put(count_);
   }
   void load(Bytes& in) override {
-    ranks_ = in.get<decltype(ranks_)>();
-    suits_ = in.get<decltype(suits_)>();
-    items_ = in.get<decltype(items_)>();
-    count_ = in.get<int64_t>();
-    if (count_ < 0 || count_ > 6) throw std::invalid_argument("environment state is altered");
+    for (auto& rank : ranks_) rank = in.get_within<int64_t>(1, 13);
+    for (auto& suit : suits_) suit = in.get_within<int64_t>(0, 3);
+    for (auto& item : items_) item = in.get_within<int8_t>(kBlank, 11);
+    count_ = in.get_within<int64_t>(0, 6);
   }
 
  private:
   static constexpr int8_t kBlank = -1;
 
   int64_t value(int card) const { return std::min<int64_t>(ranks_[card], 10); }
-  std::string name(int card) const {
+  std::string_view name(int card) const {
     switch (ranks_[card]) {
       case 1: return "A";
       case 11: return "J";
       case 12: return "Q";
       case 13: return "K";
-      default: return std::to_string(ranks_[card]);
+      case 10: return "10";
+      default: return std::string_view("0123456789").substr(static_cast<size_t>(ranks_[card]), 1);
     }
   }
   bool is_available(int64_t number) const {
@@ -109,13 +124,14 @@ class EzPoints final : public Env {
     for (int i = 0; i < count_; ++i) have -= items_[i] == number - 1;
     return have > 0;
   }
-  std::string formula() const {
-    std::string text;
+  using Formula = FixedText<24>;
+  Formula formula() const {
+    Formula text;
     for (int i = 0; i < count_; ++i) {
       if (i) text += ' ';
       if (items_[i] == 10) text += '+';
       else if (items_[i] == 11) text += '*';
-      else if (items_[i] != kBlank) text += std::to_string(items_[i] + 1);
+      else if (items_[i] != kBlank) text += int64_t{items_[i]} + 1;
     }
     return text;
   }

@@ -13,14 +13,19 @@ namespace vldac {
 
 class NumberLine final : public Env {
  public:
-  void reset(Pcg64& rng) override {
-    current_ = rng.integers(0, kMax + 1);
-    target_ = rng.integers(0, kMax + 1);
+  static EnvSpec spec() {
+    return {.id = "gym_cards/NumberLine-v0", .action_names = {"-", "+"}, .task_episode_steps = 10, .fields = {"current", "target"}};
+  }
+  explicit NumberLine(const Options&) {}
+
+  void reset(Context& context) override {
+    current_ = context.rng.integers(0, kMax + 1);
+    target_ = context.rng.integers(0, kMax + 1);
     if (target_ == current_) target_ = (target_ + 1) % kMax;
     steps_ = 0;
   }
 
-  StepResult step(int64_t action) override {
+  StepResult step(int64_t action, Context&) override {
     if (action != 0 && action != 1) throw std::invalid_argument("NumberLine: expected action 0 or 1");
     int64_t before = std::llabs(target_ - current_);
     current_ += action == 1 ? 1 : -1;
@@ -33,8 +38,9 @@ class NumberLine final : public Env {
 
   bool success() const override { return current_ == target_; }
   int64_t oracle_action() const override { return target_ > current_ ? 1 : 0; }
-  Facts facts() const override {
-    return {{"current", std::to_string(current_)}, {"target", std::to_string(target_)}};
+  void facts(Facts& out) const override {
+    out.number("current", current_);
+    out.number("target", target_);
   }
 
   void render(uint8_t* pixels, int width, int height) const override {
@@ -47,8 +53,10 @@ class NumberLine final : public Env {
     int64_t numbers[2] = {target_, current_};
     for (int line = 0; line < 2; ++line) {
       double top = height * (is_small ? 0.06 + 0.48 * line : 0.20 + 0.40 * line);
-      canvas.text_until(width * 0.98, width * (is_small ? 0.08 : 0.10), top, size, {0, 0, 0},
-                        labels[line] + std::to_string(numbers[line]));
+      FixedText<32> words;
+      words += labels[line];
+      words += numbers[line];
+      canvas.text_until(width * 0.98, width * (is_small ? 0.08 : 0.10), top, size, {0, 0, 0}, words);
     }
   }
 
@@ -58,9 +66,9 @@ class NumberLine final : public Env {
     out.put(steps_);
   }
   void load(Bytes& in) override {
-    current_ = in.get<int64_t>();
-    target_ = in.get<int64_t>();
-    steps_ = in.get<int64_t>();
+    current_ = in.get_within<int64_t>(0, kMax);
+    target_ = in.get_within<int64_t>(0, kMax);
+    steps_ = in.get_within<int64_t>(0, 2 * kMax);
   }
 
  private:

@@ -1,21 +1,40 @@
-// Id to constructor and action names, nothing else.
+// The native environments, one line each.
+#include "core/env.h"
 #include "envs/ez_points.h"
 #include "envs/number_line.h"
 
 namespace vldac {
+namespace {
 
-std::vector<std::string> env_ids() { return {"gym_cards/NumberLine-v0", "gym_cards/EZPoints-v0"}; }
+template <class T>
+EnvEntry entry() {
+  return {T::spec(), [](const Options& options) { return std::make_unique<T>(options); }};
+}
 
-std::unique_ptr<Env> make_env(const std::string& id) {
-  if (id == "gym_cards/NumberLine-v0") return std::make_unique<NumberLine>();
-  if (id == "gym_cards/EZPoints-v0") return std::make_unique<EzPoints>();
+}  // namespace
+
+const std::vector<EnvEntry>& registry() {
+  static const std::vector<EnvEntry> entries = {
+      entry<NumberLine>(),
+      entry<EzPoints>(),
+  };
+  return entries;
+}
+
+const EnvEntry& find_env(const std::string& id) {
+  for (const auto& entry : registry())
+    if (entry.spec.id == id) return entry;
   throw std::invalid_argument("unknown native environment " + id);
 }
 
-std::vector<std::string> action_names(const std::string& id) {
-  if (id == "gym_cards/NumberLine-v0") return {"-", "+"};
-  if (id == "gym_cards/EZPoints-v0") return {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "+", "*", "="};
-  throw std::invalid_argument("unknown native environment " + id);
+Options with_defaults(const EnvSpec& spec, const Options& given) {
+  Options options;
+  for (const auto& option : spec.options) options[option.name] = option.initial;
+  for (const auto& [name, value] : given) {
+    if (!options.count(name)) throw std::invalid_argument(spec.id + " has no option " + name);
+    options[name] = value;
+  }
+  return options;
 }
 
 }  // namespace vldac

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <string>
+#include <string_view>
 
 #include "render/font_data.h"
 
@@ -28,7 +28,7 @@ class Canvas {
   }
 
   // Width in pixels of `words` at an em of `size` pixels.
-  static double text_width(double size, const std::string& words) {
+  static double text_width(double size, std::string_view words) {
     double width = 0.0;
     for (char character : words) {
       const char* found = std::strchr(font::kCharacters, character);
@@ -38,13 +38,13 @@ class Canvas {
   }
 
   // text() with its em made smaller where the words would not end before `right`.
-  void text_until(double right, double left, double top, double size, Color color, const std::string& words) {
+  void text_until(double right, double left, double top, double size, Color color, std::string_view words) {
     double width = text_width(size, words);
     text(left, top, width > right - left ? size * (right - left) / width : size, color, words);
   }
 
   // Text with its upper left corner at (left, top) and an em of `size` pixels. Characters outside the font are left out.
-  void text(double left, double top, double size, Color color, const std::string& words) {
+  void text(double left, double top, double size, Color color, std::string_view words) {
     double scale = font::kEm / size;
     for (char character : words) {
       const char* found = std::strchr(font::kCharacters, character);

@@ -10,6 +10,7 @@ import torch
 
 from vldac import _core
 from vldac.doctor import examine
+from vldac.envs import list_ids
 
 
 def test_a_sound_installation_has_no_problem(vldac, tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_a_sound_installation_has_no_problem(vldac, tmp_path: Path) -> None:
     assert found["problems"] == []
     assert found["versions"]["torch"] == torch.__version__ == metadata.version("torch")
     assert found["native core"]["file"] == _core.__file__
-    assert found["environments"].keys() == set(_core.env_ids())
+    assert found["environments"].keys() == set(list_ids())
     assert all(
         str(value) in out for section in found.values() if isinstance(section, dict) for value in section.values()
     )

@@ -40,6 +40,8 @@ def actual() -> dict[str, list[str] | None]:
             for item, member in vars(value).items():
                 if isinstance(member, property):
                     found[f"{name}.{item}"] = None
+                elif item == "__init__" and str(member.__doc__).startswith("Initialize self"):
+                    continue  # made by the extension alone
                 elif callable(member) and (item == "__init__" or not item.startswith("_")):
                     found[f"{name}.{item}"] = arguments(member)
         elif callable(value):

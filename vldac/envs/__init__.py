@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from vldac import _core
-from vldac.envs.native import TASK_STEP_LIMITS, NativeVectorEnv
-from vldac.errors import EnvError, nearest
+from vldac.envs.catalogue import list_ids, native_options, native_spec
+from vldac.envs.native import NativeVectorEnv
+from vldac.errors import EnvError
 
 __all__ = ["NativeVectorEnv", "list_ids", "make"]
-
-
-def list_ids() -> list[str]:
-    """Return the ids of the native environments."""
-    ids: list[str] = _core.env_ids()
-    return ids
 
 
 def make(
@@ -37,16 +31,8 @@ def make(
     or "stream". task: None is upstream's environment, "vldac" adds the paper's step limit. image_size: (width, height) pixels,
     default 300x300. Raises EnvError for unknown ids and options.
     """
-    if env_id not in list_ids():
-        raise EnvError(
-            expected=f"one of {', '.join(list_ids())}{nearest(env_id, list_ids())}",
-            got=repr(env_id), where="environment id", do="run `vldac envs` to list them",
-        )  # fmt: skip
-    if options:
-        raise EnvError(
-            expected="options rng, task, prompt, image_size, max_episode_steps, num_threads, seed",
-            got=", ".join(sorted(options)), where=f"make({env_id!r})", do="remove them; they are not implemented",
-        )  # fmt: skip
+    spec = native_spec(env_id)
+    native_options(spec, options)
     checks = {
         "num_envs": (num_envs >= 1, num_envs, "at least 1"),
         "rng": (rng in ("episode", "stream"), rng, "'episode' or 'stream'"),
@@ -58,7 +44,7 @@ def make(
     for name, (ok, value, expected) in checks.items():
         if not ok:
             raise EnvError(expected=expected, got=repr(value), where=f"make({env_id!r}), {name}", do="correct it")
-    limit = max_episode_steps or (TASK_STEP_LIMITS[env_id] if task == "vldac" else 300)
+    limit = max_episode_steps or (spec.task_episode_steps if task == "vldac" else spec.max_episode_steps)
     return NativeVectorEnv(
         env_id, num_envs, seed=seed, num_threads=num_threads or min(num_envs, os.cpu_count() or 1), rng=rng, task=task,
         prompt=prompt, image_size=_size(image_size), max_episode_steps=limit,

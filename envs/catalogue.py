@@ -1,0 +1,42 @@
+"""What native environments there are: their ids, actions, limits and options, as the extension declares them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vldac import _core
+from vldac.errors import EnvError, nearest
+
+_SPECS: dict[str, _core.EnvSpec] = {spec.id: spec for spec in _core.env_specs()}
+
+
+def list_ids() -> list[str]:
+    """Return the ids of the native environments."""
+    return [env_id for env_id, spec in _SPECS.items() if spec.is_listed]
+
+
+def native_spec(env_id: str) -> _core.EnvSpec:
+    """Return the specification of a native environment. Raises EnvError for an unknown id."""
+    if env_id not in _SPECS:
+        raise EnvError(
+            expected=f"one of {', '.join(list_ids())}{nearest(env_id, list_ids())}",
+            got=repr(env_id), where="environment id", do="run `vldac envs` to list them",
+        )  # fmt: skip
+    return _SPECS[env_id]
+
+
+def native_options(spec: _core.EnvSpec, given: dict[str, Any]) -> dict[str, float]:
+    """Return an environment's options as numbers (a bool is 0 or 1). Raises EnvError for a name or value it does not know."""
+    known = [option.name for option in spec.options]
+    for name, value in given.items():
+        if name not in known:
+            raise EnvError(
+                expected=f"options of make() or of the environment: {', '.join(known) or 'it has none of its own'}"
+                f"{nearest(name, known)}",
+                got=name, where=f"make({spec.id!r})", do="remove or correct it",
+            )  # fmt: skip
+        if not isinstance(value, bool | int | float):
+            raise EnvError(
+                expected="True, False or a number", got=repr(value), where=f"make({spec.id!r}), {name}", do="correct it"
+            )
+    return {name: float(value) for name, value in given.items()}
