@@ -1,7 +1,11 @@
-"""Native environments as a `gymnasium.vector.VectorEnv` with same-step autoreset."""
+"""Native environments as a `gymnasium.vector.VectorEnv`: a pool of C++ threads behind NumPy views."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -9,137 +13,307 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from vldac.envs.catalogue import native_spec
-from vldac.envs.prompts import render
+from vldac.envs.info import BatchInfo
+from vldac.envs.prompts import messages, template
 
 from vldac import _core
-from vldac.errors import EnvError
+from vldac.actions import parse_actions, resolve
+from vldac.errors import EnvError, EnvHangError
+
+Step = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NativeConfig:
+    """Arguments of `vldac.envs.make`, checked and complete."""
+
+    env_id: str
+    num_envs: int
+    seed: int
+    num_threads: int
+    batch_size: int
+    order: str
+    autoreset_mode: AutoresetMode
+    rng: str
+    task: str | None
+    prompt: str
+    image_size: tuple[int, int]
+    """(width, height) in pixels"""
+    max_episode_steps: int
+    """0: no limit"""
+    step_timeout: float
+    """seconds"""
+    max_ring_bytes: int
+    options: dict[str, float] = field(default_factory=dict)
 
 
 class NativeVectorEnv(VectorEnv):
-    """A pool of one native environment. Observations are {"image": [E, height, width, 3] uint8}, fresh arrays."""
+    """A pool of one native environment.
 
-    def __init__(
-        self,
-        env_id: str,
-        num_envs: int,
-        *,
-        seed: int,
-        num_threads: int,
-        rng: str,
-        task: str | None,
-        prompt: str,
-        image_size: tuple[int, int],
-        max_episode_steps: int,
-    ) -> None:
-        self.env_id, self.num_envs, self.task, self.prompt = env_id, num_envs, task, prompt
-        self._seed = seed
-        self._arguments: dict[str, Any] = {
-            "seed": seed, "num_threads": num_threads, "rng": rng, "task": task, "prompt": prompt,
-            "image_size": image_size, "max_episode_steps": max_episode_steps,
-        }  # fmt: skip
-        self.image_size = image_size
-        """(width, height) in pixels"""
-        width, height = image_size
-        self._pool = _core.Pool(env_id, num_envs, num_threads, width, height, rng == "stream", max_episode_steps)
-        spec = native_spec(env_id)
+    Image observations are {"image": [B, height, width, 3] uint8}, the others plain arrays [B, size]. They are views of the
+    pool's memory, which is not used again while one of them lives; copy what you want to keep (docs/environments.md).
+    `step` and `reset` handle all E environments in order; `send` and `recv` handle batches of `batch_size`.
+    """
+
+    def __init__(self, config: NativeConfig) -> None:
+        spec = native_spec(config.env_id)
+        self.config = config
+        self.env_id, self.num_envs, self.batch_size = config.env_id, config.num_envs, config.batch_size
+        self.image_size = config.image_size
         self.action_names: list[str] = spec.action_names
         self.response_fields = tuple(spec.fields)
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
+        width, height = config.image_size
+        with _translated(f"make({config.env_id!r})"):
+            self._pool = _core.Pool(
+                config.env_id, config.options, config.num_envs, config.num_threads, config.batch_size, width, height,
+                config.autoreset_mode.value, config.rng == "stream", config.order == "ready", config.max_episode_steps,
+                config.step_timeout, config.max_ring_bytes, template(config.env_id, config.prompt),
+            )  # fmt: skip
+        self.metadata = {"autoreset_mode": config.autoreset_mode, "render_modes": []}
+        self._is_same_step = config.autoreset_mode is AutoresetMode.SAME_STEP
+        self._is_image = spec.observation == "image"
         self.single_action_space = gym.spaces.Discrete(len(self.action_names))
-        self.single_observation_space = gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 3), np.uint8)})
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.single_observation_space = _observation_space(spec, width, height)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self._is_reset = False
+        self._received = np.arange(self.num_envs)
+
+    # -- Gymnasium --------------------------------------------------------------------------------------------------
 
     def reset(
-        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Seed environment i with seed + i (or seed[i]) and start; options={"reset_mask": [E] bool} resets some."""
-        mask = (options or {}).get("reset_mask")
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Seed environment i with seed + i (or seed[i]) and start episode 0; without a seed start the next episode.
+
+        options={"reset_mask": [E] bool} resets some and leaves the others as they are. Everything in flight is dropped.
+        """
+        mask = self._mask(options or {})
         if seed is None and not self._is_reset:
-            seed = self._seed
-        seeds = (
-            [] if seed is None else list(seed) if isinstance(seed, list) else [seed + i for i in range(self.num_envs)]
-        )
-        if any(s < 0 for s in seeds):
-            raise EnvError(expected="seeds of at least 0", got=str(min(seeds)), where="reset", do="use another seed")
-        images = self._pool.reset(seeds, [] if mask is None else [bool(m) for m in mask])
-        self._is_reset = True
-        return {"image": images}, {}
-
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step every environment; ended ones are already in their next episode, the end is in final_obs and final_info."""
-        if not self._is_reset:
-            raise EnvError(expected="reset() before step()", got="step()", where=self.env_id, do="call reset(seed=...)")
-        chosen = np.asarray(actions, np.int64)
-        count = len(self.action_names)
-        if chosen.shape != (self.num_envs,) or (chosen < 0).any() or (chosen >= count).any():
+            seed = self.config.seed
+        if seed is None:
+            seeds: list[int] = []
+        elif isinstance(seed, Sequence):
+            seeds = [int(s) for s in seed]
+        else:
+            seeds = [int(seed) + i for i in range(self.num_envs)]
+        if len(seeds) not in (0, self.num_envs) or any(not 0 <= s < 2**64 for s in seeds):
             raise EnvError(
-                expected=f"{self.num_envs} actions in 0..{count - 1}",
-                got=f"{actions!r}",
-                where=self.env_id,
-                do="check them",
+                expected=f"a seed, or {self.num_envs} of them, in 0..2^64 - 1",
+                got=repr(seed),
+                where="reset",
+                do="use other seeds",
             )
-        images, reward, terminated, truncated, final_images, success, returns, length, facts, faults = self._pool.step(
-            chosen
-        )
-        info: dict[str, Any] = {}
-        ended = terminated | truncated
-        if ended.any():
-            final_obs = np.full(self.num_envs, None, dtype=object)
-            prompts = np.full(self.num_envs, None, dtype=object)
-            for e in np.flatnonzero(ended):
-                final_obs[e] = {"image": final_images[e]}
-                prompts[e] = render(self.env_id, self.prompt, facts[e])
-            info = {
-                "final_obs": final_obs,
-                "_final_obs": ended.copy(),
-                "final_info": {
-                    "success": success, "return": returns, "length": length, "prompt": prompts,
-                    "fault": np.array([fault or None for fault in faults], dtype=object),
-                },
-                "_final_info": ended.copy(),
-            }  # fmt: skip
-        return {"image": images}, reward, terminated, truncated, info
+        with _translated("reset"):
+            if not self._is_reset and len(mask):
+                self._pool.reset(np.array(seeds, np.uint64), np.empty(0, np.uint8))
+            batch = self._pool.reset(np.array(seeds, np.uint64), mask)
+        self._is_reset = True
+        self._received = np.arange(self.num_envs)
+        return self._observation(batch), self._info(batch)
 
-    def prompts(self) -> list[list[dict[str, Any]]]:
-        """Chat messages per environment, with one image item for the current observation."""
-        return [render(self.env_id, self.prompt, facts) for facts in self.facts()]
+    def step(self, actions: np.ndarray) -> Step:
+        """Step every environment with actions [E]; returns (obs, reward float64, terminated, truncated bool, info)."""
+        try:
+            batch = self._pool.step(actions)
+        except Exception as error:
+            raise self._error(error, actions) from error
+        return self._result(batch)
+
+    def close_extras(self, **_: Any) -> None:
+        """Stop the threads. Arrays that were handed out stay valid."""
+        self._pool.close()
+
+    # -- batches ----------------------------------------------------------------------------------------------------
+
+    def send(self, actions: np.ndarray, env_ids: np.ndarray | None = None) -> None:
+        """Start steps: actions [R] of environments env_ids [R] (default: those of the batch received last)."""
+        ids = self._received if env_ids is None else env_ids
+        try:
+            self._pool.send(actions, ids)
+        except Exception as error:
+            raise self._error(error, actions) from error
+
+    def recv(self, timeout: float | None = None) -> Step:
+        """Wait for a batch of `batch_size` environments; info["env_id"] says which.
+
+        Raises TimeoutError after `timeout` seconds; nothing is lost, the batch can be waited for again.
+        """
+        with _translated("recv"):
+            batch = self._pool.recv(-1.0 if timeout is None else max(0.0, timeout))
+        self._received = batch.env_id
+        return self._result(batch)
+
+    def step_text(
+        self, responses: Sequence[str], *, mode: str = "tolerant", fallback: str = "random_legal", penalty: float = -1.0
+    ) -> Step:
+        """Parse one response per environment, step, and return what `step` does; info has "parse_status" and "action" [E].
+
+        fallback, for a response without an action: "random_legal" (drawn from the environment's seed and step), "noop" (action
+        0), or "penalty" (as random_legal, and `penalty` is added to the reward).
+        """
+        if len(responses) != self.num_envs or fallback not in ("random_legal", "noop", "penalty"):
+            raise EnvError(
+                expected=f"{self.num_envs} responses, and fallback random_legal, noop or penalty",
+                got=f"{len(responses)} responses, fallback {fallback!r}", where="step_text", do="correct it",
+            )  # fmt: skip
+        parsed, status = parse_actions(responses, self.action_names)
+        frames = self._pool.frame_ids()
+        chosen = resolve(
+            parsed,
+            fallback,
+            len(self.action_names),
+            self.config.seed,
+            np.arange(self.num_envs),
+            frames // self.num_envs,
+        )
+        obs, reward, terminated, truncated, info = self.step(chosen)
+        if fallback == "penalty":
+            reward = reward + np.where(parsed < 0, penalty, 0.0)
+        all_rows = np.ones(self.num_envs, bool)
+        info |= {"parse_status": status, "_parse_status": all_rows, "action": chosen, "_action": all_rows.copy()}
+        return obs, reward, terminated, truncated, info
+
+    # -- for vision-language models ---------------------------------------------------------------------------------
+
+    def prompts(self, env_ids: np.ndarray | None = None) -> list[list[dict[str, Any]]]:
+        """Chat messages per environment (default: all), with one image item for the current observation."""
+        text, offsets = self.prompt_bytes(env_ids)
+        data = text.tobytes()
+        return [messages(data[a:b].decode()) for a, b in itertools.pairwise(offsets.tolist())]
+
+    def prompt_bytes(self, env_ids: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The prompts' texts as one UTF-8 buffer [bytes] uint8 and where each begins [R + 1] int64."""
+        with _translated("prompts"):
+            return self._pool.prompts(np.arange(self.num_envs) if env_ids is None else env_ids)
 
     def facts(self) -> list[dict[str, Any]]:
-        """What is truly on each picture."""
-        found: list[dict[str, Any]] = self._pool.facts()
-        return found
+        """What is truly on each observation."""
+        with _translated("facts"):
+            return self._pool.facts()
 
     def oracle_actions(self) -> np.ndarray:
-        """Actions of a scripted expert, [E] int64."""
-        result: np.ndarray = self._pool.oracle_actions()
-        return result
+        """Actions of a scripted expert, [E] int64. Raises EnvError where the environment has none."""
+        with _translated("oracle_actions"):
+            actions = self._pool.oracle_actions()
+        if (actions < 0).any():
+            raise EnvError(
+                expected="an environment with a scripted expert",
+                got=self.env_id,
+                where="oracle_actions",
+                do="choose another",
+            )
+        return actions
 
-    def observe(self) -> dict[str, np.ndarray]:
-        """The current observation, drawn anew."""
-        return {"image": self._pool.render()}
+    def observe(self) -> Any:
+        """The current observation of all environments, drawn anew."""
+        with _translated("observe"):
+            return self._observation(self._pool.observe())
+
+    # -- state ------------------------------------------------------------------------------------------------------
+
+    @property
+    def ring(self) -> dict[str, int]:
+        """Gauge of the batch memory: batches made, batches held by views, bytes, and the cap max_bytes."""
+        return self._pool.gauge
+
+    @property
+    def fault_count(self) -> int:
+        """Faults since the environments were made (or as the restored state says)."""
+        with _translated("fault_count"):
+            return self._pool.fault_count()
 
     def get_state(self) -> bytes:
-        """Every environment's state and random stream; `set_state` restores it bit for bit."""
-        state: bytes = self._pool.save()
-        return state
+        """Every environment's state and random stream; `set_state` restores it bit for bit. Nothing may be in flight."""
+        with _translated("get_state"):
+            return self._pool.save()
 
     def set_state(self, state: bytes) -> None:
-        """Restore `get_state`. Raises EnvError if it is truncated, altered or of another environment."""
-        try:
+        """Restore `get_state`, wholly or not at all. Raises EnvError if it is truncated, altered or of another environment."""
+        with _translated("set_state", do="use the state of a checkpoint of this environment"):
             self._pool.load(state)
-        except ValueError as error:
-            raise EnvError(
-                expected=f"a state of {self.num_envs} x {self.env_id}", got=str(error), where="set_state",
-                do="use the state of a checkpoint of this environment",
-            ) from error  # fmt: skip
         self._is_reset = True
 
     def clone(self) -> NativeVectorEnv:
         """Return an independent copy that goes on the same way."""
-        copy = NativeVectorEnv(self.env_id, self.num_envs, **self._arguments)
+        copy = NativeVectorEnv(self.config)
         copy.set_state(self.get_state())
         return copy
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{self!r} cannot be pickled: it owns threads. Use get_state(), and set_state() in the other process"
+        )
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _observation(self, batch: _core.Batch) -> Any:
+        return self._wrap(batch.obs)
+
+    def _wrap(self, observation: np.ndarray) -> Any:
+        return {"image": observation} if self._is_image else observation
+
+    def _info(self, batch: _core.Batch) -> dict[str, Any]:
+        return BatchInfo(batch, is_same_step=self._is_same_step, wrap=self._wrap)
+
+    def _result(self, batch: _core.Batch) -> Step:
+        return self._observation(batch), batch.reward, batch.terminated, batch.truncated, self._info(batch)
+
+    def _mask(self, options: dict[str, Any]) -> np.ndarray:
+        mask = options.get("reset_mask")
+        if mask is None:
+            return np.empty(0, np.uint8)
+        mask = np.asarray(mask)
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+            raise EnvError(
+                expected=f"a reset_mask [{self.num_envs}] bool with at least one True", got=repr(mask), where="reset, options",
+                do="correct it",
+            )  # fmt: skip
+        return mask.view(np.uint8)
+
+    def _error(self, error: Exception, actions: Any) -> Exception:
+        """The user's error for what the extension raised about actions."""
+        if isinstance(error, TypeError | ValueError):
+            count = len(self.action_names)
+            got = f"{actions!r}" if isinstance(error, TypeError) else str(error)
+            return EnvError(
+                expected=f"{self.num_envs} actions in 0..{count - 1}, int64",
+                got=got,
+                where=self.env_id,
+                do="check them",
+            )
+        return _user_error(error, self.env_id, "see the message") or error
+
+
+def _observation_space(spec: _core.EnvSpec, width: int, height: int) -> gym.Space[Any]:
+    if spec.observation == "image":
+        return gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 3), np.uint8)})
+    if spec.observation == "int32":
+        return gym.spaces.MultiDiscrete(spec.cardinality, dtype=np.int32)
+    return gym.spaces.Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
+
+
+@contextlib.contextmanager
+def _translated(where: str, do: str = "see the message") -> Iterator[None]:
+    """Turn the extension's exceptions into the package's."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        raise _user_error(error, where, do) or error from error
+
+
+def _user_error(error: Exception, where: str, do: str) -> Exception | None:
+    if isinstance(error, EnvError):
+        return None
+    if isinstance(error, _core.RingFull):
+        return EnvError(
+            expected="memory for one more batch (max_ring_bytes)", got=str(error), where=where,
+            do="drop the arrays and infos of earlier steps, copy what you keep (array.copy()), or raise max_ring_bytes",
+        )  # fmt: skip
+    if isinstance(error, _core.EnvHang):
+        return EnvHangError(
+            expected="an environment that returns within step_timeout", got=str(error), where=where,
+            do="replay that seed and episode alone to find out why; make the environment anew to go on",
+        )  # fmt: skip
+    expected = "a call that the environment's state allows" if isinstance(error, RuntimeError) else "usable arguments"
+    return EnvError(expected=expected, got=str(error), where=where, do=do)

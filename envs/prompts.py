@@ -24,7 +24,11 @@ _SHORT = {
 }
 
 
-def render(env_id: str, style: str, facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the chat messages of one observation; `facts` may fill in text that the environment itself reports."""
-    template = (_SHORT if style == "short" else _PAPER)[env_id]
-    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": template.format(**facts)}]}]
+def template(env_id: str, style: str) -> str:
+    """Return the text of an environment's prompt, with {slots} for the facts that it names; empty where there is none."""
+    return (_SHORT if style == "short" else _PAPER).get(env_id, "")
+
+
+def messages(text: str) -> list[dict[str, Any]]:
+    """Return the chat messages of one observation."""
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]

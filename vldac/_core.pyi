@@ -4,48 +4,121 @@ Arrays are converted to the dtype that is named here and made contiguous. Mistak
 Legend: E environments, T steps of each, S = E x T, R rows, N tokens, K segments, H x W pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+class PoolMisuse(RuntimeError):
+    """A call that the pool's present state does not allow; nothing was done."""
+
+class PoolTimeout(TimeoutError):
+    """No batch in time; it can be waited for again."""
+
+class EnvHang(RuntimeError):
+    """An environment does not come back from a call."""
+
+class EnvBroken(RuntimeError):
+    """An environment cannot be started, whatever its episode."""
+
+class RingFull(RuntimeError):
+    """Every batch is held by a view, and the cap forbids another."""
+
+class Batch:
+    """B rows of results. Every array is a view that keeps the batch; those of ended episodes are valid where `ended`."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def num_ended(self) -> int: ...
+    @property
+    def obs(self) -> NDArray[Any]:
+        """[B, H, W, 3] uint8, or [B, size] int32 or float32."""
+
+    def final_obs(self, row: int) -> NDArray[Any]:
+        """The last observation of the episode that ended; None elsewhere."""
+
+    def prompt(self, row: int) -> str | None:
+        """The prompt of that observation."""
+
+    def fault(self, row: int) -> str | None:
+        """What went wrong in the environment; None if nothing did."""
+
+    @property
+    def reward(self) -> NDArray[np.float64]: ...
+    @property
+    def env_id(self) -> NDArray[np.int32]: ...
+    @property
+    def episode_id(self) -> NDArray[np.int64]: ...
+    @property
+    def elapsed_step(self) -> NDArray[np.int64]: ...
+    @property
+    def frame_id(self) -> NDArray[np.int64]:
+        """Unique in the pool: observations that the environment has made * E + environment."""
+
+    @property
+    def episode_return(self) -> NDArray[np.float64]: ...
+    @property
+    def length(self) -> NDArray[np.int64]: ...
+    @property
+    def final_episode_id(self) -> NDArray[np.int64]: ...
+    @property
+    def final_frame_id(self) -> NDArray[np.int64]: ...
+    @property
+    def terminated(self) -> NDArray[np.bool_]: ...
+    @property
+    def truncated(self) -> NDArray[np.bool_]: ...
+    @property
+    def ended(self) -> NDArray[np.bool_]: ...
+    @property
+    def success(self) -> NDArray[np.bool_]: ...
+
 class Pool:
-    """A batch of one native environment with same-step autoreset. One caller at a time; the GIL is released."""
+    """A batch of one native environment. One caller at a time; the GIL is released; signals interrupt the waiting."""
 
     def __init__(
         self,
         env_id: str,
+        options: Mapping[str, float],
         num_envs: int,
         num_threads: int,
+        batch_size: int,
         width: int,
         height: int,
+        autoreset: str,
         is_stream: bool,
+        is_ready_order: bool,
         max_episode_steps: int,
+        step_timeout: float,
+        max_ring_bytes: int,
+        prompt: str,
     ) -> None: ...
-    def reset(self, seeds: Sequence[int], mask: Sequence[bool]) -> NDArray[np.uint8]:
-        """Seed environment i with seeds[i] ([]: go on), where mask[i] ([]: all). Images [E, H, W, 3]."""
+    def reset(self, seeds: NDArray[np.uint64], mask: NDArray[np.uint8]) -> Batch:
+        """Seed environment i with seeds[i] (empty: next episode), where mask[i] (empty: all)."""
 
-    def step(
-        self, actions: NDArray[np.int64]
-    ) -> tuple[
-        NDArray[np.uint8],
-        NDArray[np.float64],
-        NDArray[np.bool_],
-        NDArray[np.bool_],
-        NDArray[np.uint8],
-        NDArray[np.bool_],
-        NDArray[np.float64],
-        NDArray[np.int64],
-        list[dict[str, str | int]],
-        list[str],
-    ]:
-        """Images, reward, terminated, truncated, final images, success, episode return, length, final facts, faults; each [E]."""
+    def step(self, actions: NDArray[np.int64]) -> Batch: ...
+    def send(self, actions: NDArray[np.int64], env_ids: NDArray[np.int64]) -> None: ...
+    def recv(self, seconds: float) -> Batch:
+        """Negative: as long as it takes."""
 
-    def render(self) -> NDArray[np.uint8]: ...
+    def observe(self) -> Batch: ...
+    def prompts(self, env_ids: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """UTF-8 bytes and offsets [R + 1]."""
+
     def facts(self) -> list[dict[str, str | int]]: ...
-    def oracle_actions(self) -> NDArray[np.int64]: ...
+    def oracle_actions(self) -> NDArray[np.int64]:
+        """[E], -1 where there is no expert."""
+
     def save(self) -> bytes: ...
     def load(self, state: bytes) -> None: ...
+    def close(self) -> None: ...
+    def frame_ids(self) -> NDArray[np.int64]: ...
+    def fault_count(self) -> int: ...
+    @property
+    def num_in_flight(self) -> int: ...
+    @property
+    def gauge(self) -> dict[str, int]: ...
 
 class EnvOption:
     """A setting of an environment's own; bools are 0 and 1."""
@@ -80,6 +153,14 @@ class EnvSpec:
     def options(self) -> list[EnvOption]: ...
     @property
     def is_listed(self) -> bool: ...
+    @property
+    def observation(self) -> str:
+        """ "image", "int32" or "float32"."""
+
+    @property
+    def observation_size(self) -> int: ...
+    @property
+    def cardinality(self) -> list[int]: ...
 
 class RolloutBuffer:
     """One update's steps, environment-major. Columns are views of its memory and keep it alive; [S] unless said."""

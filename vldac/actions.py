@@ -47,16 +47,17 @@ def parse_actions(texts: Sequence[str], actions: Sequence[str]) -> tuple[np.ndar
 
 
 def resolve(
-    parsed: np.ndarray, fallback: str, num_actions: int, seed: int, env_ids: np.ndarray, counter: int
+    parsed: np.ndarray, fallback: str, num_actions: int, seed: int, env_ids: np.ndarray, counter: int | np.ndarray
 ) -> np.ndarray:
     """Replace -1 in `parsed` [E] by the fallback action: a seeded uniform legal one ("random_legal", "penalty"), or 0 ("noop").
 
-    The draw depends on (seed, environment, counter) alone.
+    counter: one for all, or [E]. The draw depends on (seed, environment, counter) alone.
     """
     result = parsed.copy()
+    counters = np.broadcast_to(counter, parsed.shape)
     for i in np.flatnonzero(parsed < 0):
         if fallback == "noop":
             result[i] = 0
         else:
-            result[i] = _core.counter_random(seed, 2, int(env_ids[i]), counter) % num_actions
+            result[i] = _core.counter_random(seed, 2, int(env_ids[i]), int(counters[i])) % num_actions
     return result

@@ -38,6 +38,10 @@ class EnvError(FourPartError):
     """An environment id, option or action that cannot be used."""
 
 
+class EnvHangError(EnvError):
+    """An environment that does not come back from a call. Its thread cannot be stopped: the pool is of no further use."""
+
+
 class CheckpointError(FourPartError):
     """A checkpoint that is missing, truncated, altered, or of another model."""
 

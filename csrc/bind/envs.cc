@@ -1,115 +1,220 @@
-// Environments: the pool, their ids and action names.
+// Environments: the pool, its batches as NumPy views, and what environments there are.
 #include "bind/bind.h"
 #include "core/pool.h"
 
 namespace vldac::bind {
 namespace {
 
-class PyPool {
+template <class T>
+std::span<const T> view_of(const Array<T>& array) {
+  return {array.data(), static_cast<size_t>(array.size())};
+}
+
+// One received batch. Its arrays are views that keep it, and so its memory, until the last of them is gone.
+class PyBatch {
  public:
-  PyPool(const std::string& id, int num_envs, int num_threads, int width, int height, bool is_stream, int64_t max_steps)
-      : pool_(id, num_envs, num_threads, width, height, is_stream, max_steps), width_(width), height_(height) {}
-
-  py::array_t<uint8_t> reset(const std::vector<uint64_t>& seeds, const std::vector<bool>& mask) {
-    if (!seeds.empty() && static_cast<int>(seeds.size()) != pool_.size())
-      throw std::invalid_argument("reset: expected one seed per environment");
-    if (!mask.empty() && static_cast<int>(mask.size()) != pool_.size())
-      throw std::invalid_argument("reset: expected one mask entry per environment");
-    auto images = image_batch();
-    {
-      py::gil_scoped_release release;
-      pool_.reset(seeds, mask, images.mutable_data());
-    }
-    return images;
+  PyBatch(BatchLease lease, py::dtype obs_dtype, std::vector<py::ssize_t> obs_shape)
+      : lease_(std::move(lease)), obs_dtype_(std::move(obs_dtype)), obs_shape_(std::move(obs_shape)) {}
+  size_t rows() const { return lease_->rows; }
+  size_t num_ended() const { return lease_->num_ended; }
+  template <class T>
+  static py::array column(const py::object& self, T* data) {
+    return py::array(py::dtype::of<T>(), {static_cast<py::ssize_t>(self.cast<PyBatch&>().rows())}, {}, data, self);
   }
-
-  py::tuple step(const Array<int64_t>& actions) {
-    if (actions.ndim() != 1 || actions.shape(0) != pool_.size())
-      throw std::invalid_argument("step: expected actions of shape [num_envs]");
-    auto images = image_batch(), final_images = image_batch();
-    const std::vector<Outcome>* outcomes;
-    {
-      const int64_t* chosen = actions.data();
-      uint8_t *pixels = images.mutable_data(), *final_pixels = final_images.mutable_data();
-      py::gil_scoped_release release;
-      outcomes = &pool_.step(chosen, pixels, final_pixels);
-    }
-    auto count = static_cast<size_t>(pool_.size());
-    py::array_t<double> reward(count), episode_return(count);
-    py::array_t<bool> terminated(count), truncated(count), success(count);
-    py::array_t<int64_t> length(count);
-    py::list final_facts, faults;
-    for (size_t i = 0; i < count; ++i) {
-      const auto& outcome = (*outcomes)[i];
-      reward.mutable_data()[i] = outcome.result.reward;
-      terminated.mutable_data()[i] = outcome.result.terminated;
-      truncated.mutable_data()[i] = outcome.result.truncated;
-      success.mutable_data()[i] = outcome.success;
-      episode_return.mutable_data()[i] = outcome.episode_return;
-      length.mutable_data()[i] = outcome.length;
-      final_facts.append(facts_of(outcome.final_facts));
-      faults.append(outcome.fault);
-    }
-    return py::make_tuple(images, reward, terminated, truncated, final_images, success, episode_return, length, final_facts, faults);
+  static py::array flags(const py::object& self, const uint8_t* data) {
+    return py::array(py::dtype::of<bool>(), {static_cast<py::ssize_t>(self.cast<PyBatch&>().rows())}, {}, data, self);
   }
-
-  py::array_t<uint8_t> render() {
-    auto images = image_batch();
-    uint8_t* pixels = images.mutable_data();
-    py::gil_scoped_release release;
-    pool_.render(pixels);
-    return images;
+  static py::array obs(const py::object& self) {
+    auto& batch = self.cast<PyBatch&>();
+    auto shape = batch.obs_shape_;
+    shape.insert(shape.begin(), static_cast<py::ssize_t>(batch.rows()));
+    return py::array(batch.obs_dtype_, shape, {}, batch.lease_->obs, self);
   }
-
-  py::list facts() const {
-    py::list result;
-    for (int i = 0; i < pool_.size(); ++i) {
-      Facts facts;
-      pool_.env(i).facts(facts);
-      result.append(facts_of(facts));
-    }
-    return result;
+  static py::object final_obs(const py::object& self, size_t row) {
+    auto& batch = self.cast<PyBatch&>();
+    if (row >= batch.rows() || !batch.lease_->ended[row] || !batch.lease_->final_obs[row]) return py::none();
+    return py::array(batch.obs_dtype_, batch.obs_shape_, {}, batch.lease_->final_obs[row].get(), self);
   }
-
-  py::array_t<int64_t> oracle_actions() const {
-    py::array_t<int64_t> result(static_cast<size_t>(pool_.size()));
-    for (int i = 0; i < pool_.size(); ++i) result.mutable_data()[i] = pool_.env(i).oracle_action();
-    return result;
+  py::object text(const std::vector<std::string>& column, size_t row, bool is_none_if_empty) const {
+    if (row >= rows() || !lease_->ended[row] || (is_none_if_empty && column[row].empty())) return py::none();
+    return py::str(column[row]);
   }
-
-  py::bytes save() const { return py::bytes(pool_.save()); }
-  void load(const std::string& state) { pool_.load(state); }
+  Batch* operator->() const { return lease_.get(); }
 
  private:
-  static py::dict facts_of(const Facts& facts) {
-    py::dict result;
-    for (size_t i = 0; i < facts.size(); ++i) {
-      auto [name, value, is_number] = facts.at(i);
-      py::str words(value.data(), value.size());
-      result[py::str(name.data(), name.size())] = is_number ? py::object(py::int_(words)) : py::object(words);
+  BatchLease lease_;
+  py::dtype obs_dtype_;
+  std::vector<py::ssize_t> obs_shape_;
+};
+
+class PyPool {
+ public:
+  PyPool(const std::string& env_id, const Options& options, int num_envs, int num_threads, int batch_size, int width, int height,
+         const std::string& autoreset, bool is_stream, bool is_ready_order, int64_t max_episode_steps, double step_timeout,
+         size_t max_ring_bytes, const std::string& prompt)
+      : pool_({env_id, options, num_envs, num_threads, batch_size, width, height,
+               autoreset == "NextStep"   ? Autoreset::kNextStep
+               : autoreset == "Disabled" ? Autoreset::kDisabled
+                                         : Autoreset::kSameStep,
+               is_stream, is_ready_order, max_episode_steps, step_timeout, max_ring_bytes, prompt}) {
+    const ObsSpec& obs = find_env(env_id).spec.observation;
+    if (obs.kind == ObsKind::kImage) obs_shape_ = {height, width, 3}, obs_dtype_ = py::dtype::of<uint8_t>();
+    else obs_shape_ = {obs.size}, obs_dtype_ = obs.kind == ObsKind::kInt32 ? py::dtype::of<int32_t>() : py::dtype::of<float>();
+    pool_.on_wait([] {
+      py::gil_scoped_acquire acquire;
+      if (PyErr_CheckSignals()) throw py::error_already_set();
+    });
+  }
+
+  py::object reset(const Array<uint64_t>& seeds, const Array<uint8_t>& mask) {
+    return call([&] { return pool_.reset(view_of(seeds), view_of(mask)); });
+  }
+  py::object step(const Array<int64_t>& actions) {
+    return call([&] { return pool_.step(view_of(actions)); });
+  }
+  void send(const Array<int64_t>& actions, const Array<int64_t>& env_ids) {
+    py::gil_scoped_release release;
+    pool_.send(view_of(actions), view_of(env_ids));
+  }
+  py::object recv(double seconds) {
+    return call([&] { return pool_.recv(seconds); });
+  }
+  py::object observe() {
+    return call([&] { return pool_.observe(); });
+  }
+
+  py::tuple prompts(const Array<int64_t>& env_ids) {
+    std::string text;
+    std::vector<int64_t> offsets;
+    pool_.prompts(view_of(env_ids), text, offsets);
+    return py::make_tuple(py::array_t<uint8_t>(text.size(), reinterpret_cast<const uint8_t*>(text.data())),
+                          py::array_t<int64_t>(offsets.size(), offsets.data()));
+  }
+
+  py::list facts() {
+    py::list result;
+    for (size_t i = 0; i < pool_.num_envs(); ++i) {
+      Facts facts;
+      pool_.idle_env(i).facts(facts);
+      py::dict named;
+      for (size_t k = 0; k < facts.size(); ++k) {
+        auto [name, value, is_number] = facts.at(k);
+        py::str words(value.data(), value.size());
+        named[py::str(name.data(), name.size())] = is_number ? py::object(py::int_(words)) : py::object(words);
+      }
+      result.append(named);
     }
     return result;
   }
-  py::array_t<uint8_t> image_batch() const {
-    return py::array_t<uint8_t>({static_cast<size_t>(pool_.size()), static_cast<size_t>(height_), static_cast<size_t>(width_), size_t{3}});
+
+  py::array_t<int64_t> oracle_actions() {
+    py::array_t<int64_t> result(pool_.num_envs());
+    for (size_t i = 0; i < pool_.num_envs(); ++i) result.mutable_data()[i] = pool_.idle_env(i).oracle_action();
+    return result;
+  }
+
+  py::bytes save() { return py::bytes(pool_.save()); }
+  void load(const std::string& state) {
+    py::gil_scoped_release release;
+    pool_.load(state);
+  }
+  void close() {
+    py::gil_scoped_release release;
+    pool_.close();
+  }
+  py::dict gauge() const {
+    auto gauge = pool_.gauge();
+    py::dict result;
+    result["batches"] = gauge.batches;
+    result["held"] = gauge.leased;
+    result["bytes"] = gauge.bytes;
+    result["max_bytes"] = gauge.max_bytes;
+    return result;
+  }
+  py::array_t<int64_t> frame_ids() {
+    auto ids = pool_.frame_ids();
+    return py::array_t<int64_t>(ids.size(), ids.data());
+  }
+  int64_t fault_count() { return pool_.fault_count(); }
+  size_t num_in_flight() const { return pool_.num_in_flight(); }
+
+ private:
+  template <class Call>
+  py::object call(Call&& make) {
+    BatchLease lease;
+    {
+      py::gil_scoped_release release;
+      lease = make();
+    }
+    return py::cast(std::make_unique<PyBatch>(std::move(lease), obs_dtype_, obs_shape_));
   }
   Pool pool_;
-  int width_, height_;
+  py::dtype obs_dtype_;
+  std::vector<py::ssize_t> obs_shape_;
 };
 
 }  // namespace
 
 void bind_envs(py::module_& module) {
+  py::register_exception<PoolMisuse>(module, "PoolMisuse", PyExc_RuntimeError);
+  py::register_exception<PoolTimeout>(module, "PoolTimeout", PyExc_TimeoutError);
+  py::register_exception<EnvHang>(module, "EnvHang", PyExc_RuntimeError);
+  py::register_exception<EnvBroken>(module, "EnvBroken", PyExc_RuntimeError);
+  py::register_exception<RingFull>(module, "RingFull", PyExc_RuntimeError);
+
+  py::class_<PyBatch> batch(module, "Batch");
+  batch.def_property_readonly("rows", &PyBatch::rows)
+      .def_property_readonly("num_ended", &PyBatch::num_ended)
+      .def_property_readonly("obs", &PyBatch::obs)
+      .def("final_obs", &PyBatch::final_obs, py::arg("row"))
+      .def("prompt", [](const PyBatch& self, size_t row) { return self.text(self->prompt, row, false); }, py::arg("row"))
+      .def("fault", [](const PyBatch& self, size_t row) { return self.text(self->fault, row, true); }, py::arg("row"));
+  auto column = [&batch](const char* name, auto member) {
+    batch.def_property_readonly(name, [member](const py::object& self) {
+      return PyBatch::column(self, self.cast<PyBatch&>().operator->()->*member);
+    });
+  };
+  auto flags = [&batch](const char* name, uint8_t* Batch::*member) {
+    batch.def_property_readonly(name, [member](const py::object& self) {
+      return PyBatch::flags(self, self.cast<PyBatch&>().operator->()->*member);
+    });
+  };
+  column("reward", &Batch::reward);
+  column("env_id", &Batch::env_id);
+  column("episode_id", &Batch::episode_id);
+  column("elapsed_step", &Batch::elapsed_step);
+  column("frame_id", &Batch::frame_id);
+  column("episode_return", &Batch::episode_return);
+  column("length", &Batch::length);
+  column("final_episode_id", &Batch::final_episode_id);
+  column("final_frame_id", &Batch::final_frame_id);
+  flags("terminated", &Batch::terminated);
+  flags("truncated", &Batch::truncated);
+  flags("ended", &Batch::ended);
+  flags("success", &Batch::success);
+
   py::class_<PyPool>(module, "Pool")
-      .def(py::init<const std::string&, int, int, int, int, bool, int64_t>(), py::arg("env_id"), py::arg("num_envs"),
-           py::arg("num_threads"), py::arg("width"), py::arg("height"), py::arg("is_stream"), py::arg("max_episode_steps"))
+      .def(py::init<const std::string&, const Options&, int, int, int, int, int, const std::string&, bool, bool, int64_t, double, size_t,
+                    const std::string&>(),
+           py::arg("env_id"), py::arg("options"), py::arg("num_envs"), py::arg("num_threads"), py::arg("batch_size"), py::arg("width"),
+           py::arg("height"), py::arg("autoreset"), py::arg("is_stream"), py::arg("is_ready_order"), py::arg("max_episode_steps"),
+           py::arg("step_timeout"), py::arg("max_ring_bytes"), py::arg("prompt"))
       .def("reset", &PyPool::reset, py::arg("seeds"), py::arg("mask"))
       .def("step", &PyPool::step, py::arg("actions"))
-      .def("render", &PyPool::render)
+      .def("send", &PyPool::send, py::arg("actions"), py::arg("env_ids"))
+      .def("recv", &PyPool::recv, py::arg("seconds"))
+      .def("observe", &PyPool::observe)
+      .def("prompts", &PyPool::prompts, py::arg("env_ids"))
       .def("facts", &PyPool::facts)
       .def("oracle_actions", &PyPool::oracle_actions)
       .def("save", &PyPool::save)
-      .def("load", &PyPool::load, py::arg("state"));
+      .def("load", &PyPool::load, py::arg("state"))
+      .def("close", &PyPool::close)
+      .def("frame_ids", &PyPool::frame_ids)
+      .def("fault_count", &PyPool::fault_count)
+      .def_property_readonly("num_in_flight", &PyPool::num_in_flight)
+      .def_property_readonly("gauge", &PyPool::gauge);
+
   py::class_<Option>(module, "EnvOption")
       .def_readonly("name", &Option::name)
       .def_readonly("initial", &Option::initial)
@@ -121,7 +226,15 @@ void bind_envs(py::module_& module) {
       .def_readonly("task_episode_steps", &EnvSpec::task_episode_steps)
       .def_readonly("fields", &EnvSpec::fields)
       .def_readonly("options", &EnvSpec::options)
-      .def_readonly("is_listed", &EnvSpec::is_listed);
+      .def_readonly("is_listed", &EnvSpec::is_listed)
+      .def_property_readonly("observation",
+                             [](const EnvSpec& spec) {
+                               return spec.observation.kind == ObsKind::kImage   ? "image"
+                                      : spec.observation.kind == ObsKind::kInt32 ? "int32"
+                                                                                 : "float32";
+                             })
+      .def_property_readonly("observation_size", [](const EnvSpec& spec) { return spec.observation.size; })
+      .def_property_readonly("cardinality", [](const EnvSpec& spec) { return spec.observation.cardinality; });
   module.def("env_specs", [] {
     std::vector<EnvSpec> specs;
     for (const auto& entry : registry()) specs.push_back(entry.spec);

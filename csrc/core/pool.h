@@ -1,78 +1,131 @@
-// A batch of environments stepped by a fixed set of threads, with same-step autoreset: the observation after an episode's
-// last step is already the next episode's first, and the final picture and facts are kept beside it.
-// Results do not depend on the number of threads: every environment has its own random stream.
-// One caller at a time. An exception inside one environment becomes a fault of that environment alone.
+// A batch of environments stepped by a fixed set of threads.
+//
+// A caller sends actions and receives batches of B rows: in `fifo` order row by row as they were sent (reproducible), in `ready`
+// order as they finish (fastest). step() and reset() send all E and receive all E, row i environment i. Every environment has
+// its own random stream, so that results do not depend on the number of threads, nor on B.
+//
+// Environments run on the pool's threads only, never on the caller's: the caller can always be interrupted, and a watchdog names
+// an environment that does not come back. One caller at a time; a second one is refused, not queued.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
+#include <chrono>
 #include <functional>
-#include <mutex>
+#include <memory>
+#include <span>
+#include <string>
 #include <thread>
+#include <vector>
 
-#include "core/env.h"
+#include "core/doorbell.h"
+#include "core/ring.h"
+#include "core/runner.h"
+#include "core/ticket_queue.h"
 
 namespace vldac {
 
-class WorkerThreads {
+struct PoolConfig {
+  std::string env_id;
+  Options options = {};
+  int num_envs = 1;
+  int num_threads = 1;
+  int batch_size = 0;  // 0: num_envs
+  int width = 300, height = 300;
+  Autoreset autoreset = Autoreset::kSameStep;
+  bool is_stream = false;
+  bool is_ready_order = false;
+  int64_t max_episode_steps = 0;  // 0: none
+  double step_timeout = 60.0;     // seconds
+  size_t max_ring_bytes = size_t{1} << 30;
+  std::string prompt = {};
+};
+
+// A call that the pool's present state does not allow; nothing was done.
+class PoolMisuse : public std::logic_error {
  public:
-  explicit WorkerThreads(int count);
-  ~WorkerThreads();
-  // Run body(i) for i in [0, size) and wait.
-  void run(size_t size, const std::function<void(size_t)>& body);
-
- private:
-  void work();
-  std::vector<std::thread> threads_;
-  std::mutex mutex_;
-  std::condition_variable start_, finished_;
-  const std::function<void(size_t)>* body_ = nullptr;
-  size_t size_ = 0, next_ = 0, pending_ = 0;
-  bool is_stopping_ = false;
+  using std::logic_error::logic_error;
 };
 
-struct Slot {
-  std::unique_ptr<Env> env;
-  Pcg64 rng;
-  uint64_t seed = 0;
-  int64_t episode = 0;
-  int64_t length = 0;
-  double episode_return = 0.0;
+// recv() did not get its batch in time; it may be asked again.
+class PoolTimeout : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
-struct Outcome {
-  StepResult result;
-  bool ended = false;
-  bool success = false;
-  double episode_return = 0.0;
-  int64_t length = 0;
-  Facts final_facts;
-  std::string fault;
+// An environment did not come back within the step timeout and its own budget checks. The pool is of no further use.
+class EnvHang : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 class Pool {
  public:
-  Pool(std::string id, int num_envs, int num_threads, int width, int height, bool is_stream, int64_t max_episode_steps);
-  int size() const { return static_cast<int>(slots_.size()); }
-  size_t image_bytes() const { return static_cast<size_t>(width_) * height_ * 3; }
-  // Seed environment i with seeds[i] and start its episode 0; empty seeds go on with the present streams. mask selects.
-  void reset(const std::vector<uint64_t>& seeds, const std::vector<bool>& mask, uint8_t* images);
-  // images and final_images: [E][height][width][3]; final_images is written only where an episode ended.
-  const std::vector<Outcome>& step(const int64_t* actions, uint8_t* images, uint8_t* final_images);
-  void render(uint8_t* images);
-  const Env& env(int index) const { return *slots_.at(index).env; }
-  std::string save() const;
+  explicit Pool(PoolConfig config);
+  ~Pool();
+  Pool(const Pool&) = delete;
+
+  size_t num_envs() const { return config_.num_envs; }
+  size_t batch_size() const { return batch_size_; }
+  size_t obs_bytes() const;
+  const PoolConfig& config() const { return config_; }
+  // Called about 20 times a second while a call waits; it may throw to interrupt the wait (nothing is lost: recv() goes on).
+  void on_wait(std::function<void()> poll) { poll_ = std::move(poll); }
+
+  // Seed environment i with seeds[i] and start its episode 0; without seeds the next episode starts. mask selects environments.
+  BatchLease reset(std::span<const uint64_t> seeds, std::span<const uint8_t> mask);
+  BatchLease step(std::span<const int64_t> actions);
+  void send(std::span<const int64_t> actions, std::span<const int64_t> env_ids);
+  // Negative seconds: wait as long as it takes.
+  BatchLease recv(double seconds = -1.0);
+  // The present observations of all environments.
+  BatchLease observe();
+  // The environments' prompts in turn, and where each begins (n + 1 offsets).
+  void prompts(std::span<const int64_t> env_ids, std::string& text, std::vector<int64_t>& offsets);
+  // Environments that wait for an action; throws PoolMisuse for one in flight.
+  const Env& idle_env(size_t index);
+  // Of the present observations; see Runner::frame_id.
+  std::vector<int64_t> frame_ids();
+  size_t num_in_flight() const { return in_flight_count_; }
+  int64_t fault_count();
+  Ring::Gauge gauge() const;
+
+  std::string save();
   void load(const std::string& state);
+  // Idempotent. Waits for steps in progress; abandons a thread that hangs.
+  void close();
 
  private:
-  void begin_episode(Slot& slot);
-  void step_one(size_t index, int64_t action, uint8_t* image, uint8_t* final_image);
-  std::string id_;
-  int width_, height_;
-  bool is_stream_;
-  int64_t max_episode_steps_;
-  std::vector<Slot> slots_;
-  std::vector<Outcome> outcomes_;
-  WorkerThreads threads_;
+  struct Core;
+  class Exclusive;
+  enum class Command : uint8_t { kStep, kSeed, kNext, kShow };
+  void check_usable() const;
+  void check_ids(std::span<const int64_t> env_ids) const;
+  void check_actions(std::span<const int64_t> actions) const;
+  void require_none_in_flight(const char* call) const;
+  void start_all(BatchLease lease);
+  BatchLease receive_all();
+  void wait_for(Batch& batch, size_t rows, double seconds);
+  void look_for_hang();
+  void mark_idle(const Batch& batch);
+
+  PoolConfig config_;
+  size_t batch_size_;
+  std::shared_ptr<Core> core_;
+  std::vector<std::thread> threads_;
+  std::function<void()> poll_;
+  std::atomic<bool> is_busy_{false};
+  bool is_closed_ = false, is_reset_ = false, is_hung_ = false;
+  int64_t process_;
+  std::vector<uint8_t> in_flight_;
+  size_t in_flight_count_ = 0;
+  uint64_t sent_rows_ = 0, next_batch_ = 0;
+  BatchLease all_;  // of an interrupted step() or reset()
+  std::vector<BatchLease> pending_;
+  struct Sighting {
+    uint64_t call = 0;
+    std::chrono::steady_clock::time_point since;
+  };
+  std::vector<Sighting> sightings_;
 };
 
 }  // namespace vldac

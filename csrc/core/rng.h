@@ -5,19 +5,15 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
+#include <span>
 #include <stdexcept>
-#include <vector>
 
 namespace vldac {
 
 class SeedSequence {
  public:
-  explicit SeedSequence(const std::vector<uint64_t>& entropy) {
-    std::vector<uint32_t> words;
-    for (uint64_t value : entropy) {
-      words.push_back(static_cast<uint32_t>(value));
-      if (value >> 32) words.push_back(static_cast<uint32_t>(value >> 32));
-    }
+  explicit SeedSequence(std::span<const uint64_t> entropy) {
     uint32_t constant = 0x43b0d7e5u;
     auto hash = [&constant](uint32_t value) {
       value ^= constant;
@@ -29,13 +25,30 @@ class SeedSequence {
       uint32_t result = 0xca01f9ddu * x - 0x4973f715u * y;
       return result ^ (result >> 16);
     };
-    for (size_t i = 0; i < 4; ++i) pool_[i] = hash(i < words.size() ? words[i] : 0u);
+    // Entropy as 32-bit words, low half first; a high half of zero is left out.
+    size_t count = 0;
+    std::array<uint32_t, 4> first{};
+    auto for_each_word = [&entropy](auto&& visit) {
+      for (uint64_t value : entropy) {
+        visit(static_cast<uint32_t>(value));
+        if (value >> 32) visit(static_cast<uint32_t>(value >> 32));
+      }
+    };
+    for_each_word([&](uint32_t word) {
+      if (count < 4) first[count] = word;
+      ++count;
+    });
+    for (size_t i = 0; i < 4; ++i) pool_[i] = hash(first[i]);
     for (size_t source = 0; source < 4; ++source)
       for (size_t target = 0; target < 4; ++target)
         if (source != target) pool_[target] = mix(pool_[target], hash(pool_[source]));
-    for (size_t source = 4; source < words.size(); ++source)
-      for (size_t target = 0; target < 4; ++target) pool_[target] = mix(pool_[target], hash(words[source]));
+    size_t index = 0;
+    for_each_word([&](uint32_t word) {
+      if (index++ < 4) return;
+      for (size_t target = 0; target < 4; ++target) pool_[target] = mix(pool_[target], hash(word));
+    });
   }
+  SeedSequence(std::initializer_list<uint64_t> entropy) : SeedSequence(std::span(entropy.begin(), entropy.size())) {}
 
   // Four 64-bit words, as generate_state(4, uint64).
   std::array<uint64_t, 4> state4() const {

@@ -2,6 +2,7 @@
 #include "core/env.h"
 #include "envs/ez_points.h"
 #include "envs/number_line.h"
+#include "envs/testing.h"
 
 namespace vldac {
 namespace {
@@ -17,6 +18,8 @@ const std::vector<EnvEntry>& registry() {
   static const std::vector<EnvEntry> entries = {
       entry<NumberLine>(),
       entry<EzPoints>(),
+      entry<CartPole>(),
+      entry<Misbehaving>(),
   };
   return entries;
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from gymnasium.vector import AutoresetMode
+
 from vldac.envs.catalogue import list_ids, native_options, native_spec
-from vldac.envs.native import NativeVectorEnv
+from vldac.envs.native import NativeConfig, NativeVectorEnv
 from vldac.errors import EnvError
 
 __all__ = ["NativeVectorEnv", "list_ids", "make"]
@@ -18,39 +20,66 @@ def make(
     *,
     seed: int = 0,
     num_threads: int | None = None,
+    batch_size: int | None = None,
+    order: str = "fifo",
+    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     rng: str = "episode",
     task: str | None = None,
     prompt: str = "paper",
     image_size: tuple[int, int] | None = None,
     max_episode_steps: int | None = None,
+    step_timeout: float = 60.0,
+    max_ring_bytes: int = 2**30,
     **options: Any,
 ) -> NativeVectorEnv:
     """Return a vector environment with same-step autoreset.
 
+    num_threads: C++ threads that step the environments (default: one per core, at most one per environment).
+    batch_size: rows of a `recv` (default: all). order: "fifo" receives in the order of `send` (reproducible), "ready" as
+    environments finish. autoreset_mode: Gymnasium's SAME_STEP, NEXT_STEP or DISABLED.
     rng: "episode" (episode 0 of environment i draws from PCG64(SeedSequence(s + i)), episode e from SeedSequence([s + i, e]))
-    or "stream". task: None is upstream's environment, "vldac" adds the paper's step limit. image_size: (width, height) pixels,
-    default 300x300. Raises EnvError for unknown ids and options.
+    or "stream" (one stream per environment, as upstream). task: None is upstream's environment, "vldac" adds the paper's step
+    limit. image_size: (width, height) pixels, default 300x300. max_episode_steps: 0 for no limit. step_timeout: seconds that
+    one environment call may take. max_ring_bytes: cap of the memory of batches that are held by views. options: the
+    environment's own (`vldac envs` lists them). Raises EnvError for unknown ids and unusable values.
     """
     spec = native_spec(env_id)
-    native_options(spec, options)
     checks = {
         "num_envs": (num_envs >= 1, num_envs, "at least 1"),
+        "num_threads": (num_threads is None or num_threads >= 1, num_threads, "at least 1"),
+        "batch_size": (batch_size is None or 1 <= batch_size <= num_envs, batch_size, f"1 to num_envs ({num_envs})"),
+        "order": (order in ("fifo", "ready"), order, "'fifo' or 'ready'"),
         "rng": (rng in ("episode", "stream"), rng, "'episode' or 'stream'"),
         "task": (task in (None, "vldac"), task, "None or 'vldac'"),
         "prompt": (prompt in ("paper", "short"), prompt, "'paper' or 'short'"),
-        "max_episode_steps": (max_episode_steps is None or max_episode_steps >= 1, max_episode_steps, "at least 1"),
+        "max_episode_steps": (max_episode_steps is None or max_episode_steps >= 0, max_episode_steps, "at least 0"),
         "image_size": (image_size is None or min(image_size) >= 28, image_size, "sides of at least 28 pixels"),
+        "step_timeout": (step_timeout > 0, step_timeout, "more than 0 seconds"),
+        "max_ring_bytes": (max_ring_bytes > 0, max_ring_bytes, "more than 0 bytes"),
     }
     for name, (ok, value, expected) in checks.items():
         if not ok:
             raise EnvError(expected=expected, got=repr(value), where=f"make({env_id!r}), {name}", do="correct it")
-    limit = max_episode_steps or (spec.task_episode_steps if task == "vldac" else spec.max_episode_steps)
+    limit = spec.task_episode_steps if task == "vldac" else spec.max_episode_steps
+    width, height = image_size or (300, 300)
     return NativeVectorEnv(
-        env_id, num_envs, seed=seed, num_threads=num_threads or min(num_envs, os.cpu_count() or 1), rng=rng, task=task,
-        prompt=prompt, image_size=_size(image_size), max_episode_steps=limit,
+        NativeConfig(
+            env_id=env_id, num_envs=num_envs, seed=seed, num_threads=num_threads or min(num_envs, os.cpu_count() or 1),
+            batch_size=batch_size or num_envs, order=order, autoreset_mode=_mode(autoreset_mode, env_id), rng=rng, task=task,
+            prompt=prompt, image_size=(int(width), int(height)),
+            max_episode_steps=limit if max_episode_steps is None else max_episode_steps, step_timeout=step_timeout,
+            max_ring_bytes=max_ring_bytes, options=native_options(spec, options),
+        )
     )  # fmt: skip
 
 
-def _size(given: tuple[int, int] | None) -> tuple[int, int]:
-    width, height = given or (300, 300)
-    return int(width), int(height)
+def _mode(given: AutoresetMode | str, env_id: str) -> AutoresetMode:
+    for mode in AutoresetMode:
+        if given in (mode, mode.value, mode.name):
+            return mode
+    raise EnvError(
+        expected="SAME_STEP, NEXT_STEP or DISABLED",
+        got=repr(given),
+        where=f"make({env_id!r}), autoreset_mode",
+        do="correct it",
+    )

@@ -1,0 +1,188 @@
+#include "core/runner.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace vldac {
+
+namespace {
+constexpr int kMaxStarts = 8;  // episodes in a row that may fail to start before the environment counts as broken
+}
+
+Runner::Runner(const RunnerConfig& config, int64_t index)
+    : config_(&config), index_(index), env_(config.entry->make(config.options)) {}
+
+// Episode 0 uses SeedSequence(seed) as upstream does; episode e >= 1 uses SeedSequence([seed, e]) and can be replayed alone.
+void Runner::start() {
+  for (int attempt = 0;; ++attempt) {
+    length_ = 0;
+    episode_return_ = 0.0;
+    is_over_ = false;
+    if (episode_ == 0) rng_ = Pcg64(SeedSequence({seed_}));
+    else if (!config_->is_stream) rng_ = Pcg64(SeedSequence({seed_, static_cast<uint64_t>(episode_)}));
+    std::string message;
+    try {
+      Context context(rng_, config_->step_budget);
+      return env_->reset(context);
+    } catch (const std::exception& error) {
+      message = error.what();
+    } catch (...) {
+      message = "an exception of unknown type";
+    }
+    ++fault_count_;
+    if (attempt + 1 == kMaxStarts)
+      throw EnvBroken("environment " + std::to_string(index_) + ", seed " + std::to_string(seed_) + ": " +
+                      std::to_string(kMaxStarts) + " episodes in a row could not start, the last with: " + message);
+    env_ = config_->entry->make(config_->options);
+    ++episode_;
+  }
+}
+
+void Runner::seed(uint64_t seed) {
+  show();
+  ++frames_;
+  seed_ = seed;
+  episode_ = 0;
+  start();
+}
+
+void Runner::begin_next() {
+  show();
+  ++frames_;
+  ++episode_;
+  start();
+}
+
+void Runner::fail(const char* what) {
+  outcome_.result = {0.0, false, true};
+  ++fault_count_;
+  fault_ = what;
+  fault_ += " (environment " + std::to_string(index_) + ", seed " + std::to_string(seed_) + ", episode " +
+            std::to_string(episode_) + ", step " + std::to_string(length_) + ")";
+}
+
+void Runner::step(int64_t action, FrameStore& frames, uint8_t* scratch) {
+  if (is_over_) return begin_next();  // NEXT_STEP; the action is ignored
+  outcome_ = Outcome{};
+  fault_.clear();
+  ++frames_;
+  try {
+    Context context(rng_, config_->step_budget);
+    outcome_.result = env_->step(action, context);
+    ++length_;
+    if (!std::isfinite(outcome_.result.reward)) fail("a reward that is no finite number");
+  } catch (const std::exception& error) {
+    ++length_;
+    fail(error.what());
+  } catch (...) {
+    ++length_;
+    fail("an exception of unknown type");
+  }
+  auto& result = outcome_.result;
+  episode_return_ += result.reward;
+  if (!result.terminated && config_->max_episode_steps > 0 && length_ >= config_->max_episode_steps) result.truncated = true;
+  if (result.terminated || result.truncated) end(frames, scratch);
+}
+
+// Keep what is known of the episode that ended; then go on as the autoreset mode says.
+void Runner::end(FrameStore& frames, uint8_t* scratch) {
+  outcome_.ended = true;
+  outcome_.episode_return = episode_return_;
+  outcome_.length = length_;
+  outcome_.episode = episode_;
+  outcome_.frame = frame_id();
+  final_prompt_.clear();
+  bool is_same_step = config_->autoreset == Autoreset::kSameStep;
+  if (is_same_step) {
+    outcome_.final_obs = frames.take();
+    ++frames_;
+  }
+  try {
+    outcome_.success = fault_.empty() && env_->success();
+    prompt(final_prompt_);
+    if (is_same_step) config_->observer(*env_, outcome_.final_obs.get(), scratch);
+  } catch (const std::exception& error) {
+    if (fault_.empty()) fail(error.what());
+    outcome_.success = false;
+    if (is_same_step) std::memset(outcome_.final_obs.get(), 0, config_->observer.bytes());
+  }
+  if (!fault_.empty()) env_ = config_->entry->make(config_->options);
+  if (is_same_step) {
+    ++episode_;
+    start();
+  } else {
+    is_over_ = true;
+    // A faulty environment was built anew: there is no last picture of it, but there must be a picture.
+    if (!fault_.empty()) start(), is_over_ = true;
+  }
+}
+
+void Runner::write(Batch& batch, size_t row, FrameStore& frames, uint8_t* scratch) {
+  try {
+    config_->observer(*env_, batch.row(row), scratch);
+  } catch (const std::exception& error) {
+    // The picture could not be drawn: the step is a fault, and the next episode's first picture takes its place.
+    if (!outcome_.ended) {
+      fail(error.what());
+      end(frames, scratch);
+    } else {
+      env_ = config_->entry->make(config_->options);
+      ++episode_;
+      ++fault_count_;
+      start();
+    }
+    try {
+      config_->observer(*env_, batch.row(row), scratch);
+    } catch (const std::exception& again) {
+      throw EnvBroken("environment " + std::to_string(index_) + " cannot be drawn: " + again.what());
+    }
+  }
+  batch.reward[row] = outcome_.result.reward;
+  batch.terminated[row] = outcome_.result.terminated;
+  batch.truncated[row] = outcome_.result.truncated;
+  batch.ended[row] = outcome_.ended;
+  batch.env_id[row] = static_cast<int32_t>(index_);
+  batch.episode_id[row] = episode_;
+  batch.elapsed_step[row] = length_;
+  batch.frame_id[row] = frame_id();
+  if (!outcome_.ended) return;
+  batch.success[row] = outcome_.success;
+  batch.episode_return[row] = outcome_.episode_return;
+  batch.length[row] = outcome_.length;
+  batch.final_episode_id[row] = outcome_.episode;
+  batch.final_frame_id[row] = outcome_.frame;
+  batch.final_obs[row] = std::move(outcome_.final_obs);
+  batch.prompt[row].swap(final_prompt_);
+  batch.fault[row].swap(fault_);
+  batch.num_ended.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Runner::prompt(std::string& out) {
+  facts_.clear();
+  env_->facts(facts_);
+  config_->prompt.render(facts_, out);
+}
+
+void Runner::save(Bytes& out) const {
+  out.put(rng_);
+  out.put(seed_);
+  out.put(episode_);
+  out.put(length_);
+  out.put(frames_);
+  out.put(fault_count_);
+  out.put(episode_return_);
+  out.put(static_cast<uint8_t>(is_over_));
+  env_->save(out);
+}
+
+void Runner::load(Bytes& in) {
+  constexpr int64_t kMost = int64_t{1} << 40;
+  rng_ = in.get<Pcg64>();
+  seed_ = in.get<uint64_t>();
+  for (int64_t* counter : {&episode_, &length_, &frames_, &fault_count_}) *counter = in.get_within<int64_t>(0, kMost);
+  episode_return_ = in.get<double>();
+  is_over_ = in.get_within<uint8_t>(0, 1) != 0;
+  env_->load(in);
+}
+
+}  // namespace vldac
