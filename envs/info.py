@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from vldac.envs.prompts import messages
 
 from vldac import _core
 
@@ -105,9 +106,8 @@ def _final_info(batch: _core.Batch) -> dict[str, Any]:
     final = {key: np.where(ended, value, np.zeros((), value.dtype)) for key, value in final.items()}
     final["env_id"] = np.where(ended, batch.env_id, np.int32(0))
     final["elapsed_step"] = final["length"].copy()
-    for key, read in (("prompt", batch.prompt), ("fault", batch.fault)):
-        column = np.full(rows, None, dtype=object)
-        for row in np.flatnonzero(ended):
-            column[row] = read(int(row))
-        final[key] = column
+    prompt, fault = np.full(rows, None, dtype=object), np.full(rows, None, dtype=object)
+    for row in map(int, np.flatnonzero(ended)):
+        prompt[row], fault[row] = messages(batch.prompt(row) or ""), batch.fault(row)
+    final |= {"prompt": prompt, "fault": fault}
     return final | {f"_{key}": ended.copy() for key in final}

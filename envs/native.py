@@ -210,6 +210,16 @@ class NativeVectorEnv(VectorEnv):
         with _translated("observe"):
             return self._observation(self._pool.observe())
 
+    def frame_ids(self) -> np.ndarray:
+        """Ids of the present observations, [E] int64: never used twice, so that what was computed for a frame can be kept."""
+        with _translated("frame_ids"):
+            return self._pool.frame_ids()
+
+    def episode_ids(self) -> np.ndarray:
+        """Numbers of the running episodes, [E] int64; (seed, environment, episode) replays one alone."""
+        with _translated("episode_ids"):
+            return self._pool.episode_ids()
+
     # -- state ------------------------------------------------------------------------------------------------------
 
     @property
@@ -273,7 +283,7 @@ class NativeVectorEnv(VectorEnv):
 
     def _error(self, error: Exception, actions: Any) -> Exception:
         """The user's error for what the extension raised about actions."""
-        if isinstance(error, TypeError | ValueError):
+        if isinstance(error, TypeError | ValueError) and not isinstance(error, EnvError):
             count = len(self.action_names)
             got = f"{actions!r}" if isinstance(error, TypeError) else str(error)
             return EnvError(
@@ -282,7 +292,7 @@ class NativeVectorEnv(VectorEnv):
                 where=self.env_id,
                 do="check them",
             )
-        return _user_error(error, self.env_id, "see the message") or error
+        return _user_error(error, self.env_id, "see the message")
 
 
 def _observation_space(spec: _core.EnvSpec, width: int, height: int) -> gym.Space[Any]:
@@ -298,13 +308,13 @@ def _translated(where: str, do: str = "see the message") -> Iterator[None]:
     """Turn the extension's exceptions into the package's."""
     try:
         yield
-    except (ValueError, RuntimeError) as error:
-        raise _user_error(error, where, do) or error from error
+    except (ValueError, _core.PoolMisuse, _core.RingFull, _core.EnvHang, _core.EnvBroken) as error:
+        if isinstance(error, EnvError):
+            raise
+        raise _user_error(error, where, do) from error
 
 
-def _user_error(error: Exception, where: str, do: str) -> Exception | None:
-    if isinstance(error, EnvError):
-        return None
+def _user_error(error: Exception, where: str, do: str) -> Exception:
     if isinstance(error, _core.RingFull):
         return EnvError(
             expected="memory for one more batch (max_ring_bytes)", got=str(error), where=where,
@@ -315,5 +325,7 @@ def _user_error(error: Exception, where: str, do: str) -> Exception | None:
             expected="an environment that returns within step_timeout", got=str(error), where=where,
             do="replay that seed and episode alone to find out why; make the environment anew to go on",
         )  # fmt: skip
-    expected = "a call that the environment's state allows" if isinstance(error, RuntimeError) else "usable arguments"
+    if not isinstance(error, ValueError | _core.PoolMisuse | _core.EnvBroken):
+        return error
+    expected = "usable arguments" if isinstance(error, ValueError) else "a call that the environment's state allows"
     return EnvError(expected=expected, got=str(error), where=where, do=do)

@@ -163,23 +163,18 @@ def _envs(argv: Sequence[str]) -> int:
     from vldac.arguments import EnvsArguments, parse
 
     parse(EnvsArguments, argv, prog="vldac envs")
-    from vldac.envs import list_ids, make
+    from vldac.envs.catalogue import list_ids, native_spec
 
     for env_id in list_ids():
-        upstream, task = make(env_id, 1), make(env_id, 1, task="vldac")
-        width, height = task.image_size
-        names = ", ".join(task.action_names)
-        print(f"{env_id}\n    actions  {names}\n    picture  {width}x{height}, any size from 28x28 (env.image_size)")
-        print(f"    steps    {_limit(task)} (task vldac), {_limit(upstream)} (upstream)")
-        for env in (upstream, task):
-            env.close()
+        spec = native_spec(env_id)
+        is_image = spec.observation == "image"
+        shown = "picture  300x300, any size from 28x28 (env.image_size)" if is_image else f"vector   {spec.observation}"
+        print(f"{env_id}\n    actions  {', '.join(spec.action_names)}\n    {shown}")
+        print(f"    steps    {spec.task_episode_steps} (task vldac), {spec.max_episode_steps or 'no limit'} (upstream)")
+        for option in spec.options:
+            print(f"    option   {option.name}={option.initial:g}: {option.help}")
     print("\nTry one yourself: vldac play gym_cards/NumberLine-v0")
     return 0
-
-
-def _limit(env: object) -> int:
-    limit: int = env._arguments["max_episode_steps"]  # type: ignore[attr-defined]
-    return limit
 
 
 def _play(argv: Sequence[str]) -> int:

@@ -13,6 +13,10 @@ namespace py = pybind11;
 template <class T>
 using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
+// Converts only where nothing can be lost: integers of any width to int64, but no fractions.
+template <class T>
+using SafeArray = py::array_t<T, py::array::c_style>;
+
 void bind_envs(py::module_& module);
 void bind_buffer(py::module_& module);
 void bind_ops(py::module_& module);

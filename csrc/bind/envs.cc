@@ -5,8 +5,8 @@
 namespace vldac::bind {
 namespace {
 
-template <class T>
-std::span<const T> view_of(const Array<T>& array) {
+template <class T, int Flags>
+std::span<const T> view_of(const py::array_t<T, Flags>& array) {
   return {array.data(), static_cast<size_t>(array.size())};
 }
 
@@ -69,10 +69,10 @@ class PyPool {
   py::object reset(const Array<uint64_t>& seeds, const Array<uint8_t>& mask) {
     return call([&] { return pool_.reset(view_of(seeds), view_of(mask)); });
   }
-  py::object step(const Array<int64_t>& actions) {
+  py::object step(const SafeArray<int64_t>& actions) {
     return call([&] { return pool_.step(view_of(actions)); });
   }
-  void send(const Array<int64_t>& actions, const Array<int64_t>& env_ids) {
+  void send(const SafeArray<int64_t>& actions, const SafeArray<int64_t>& env_ids) {
     py::gil_scoped_release release;
     pool_.send(view_of(actions), view_of(env_ids));
   }
@@ -83,7 +83,7 @@ class PyPool {
     return call([&] { return pool_.observe(); });
   }
 
-  py::tuple prompts(const Array<int64_t>& env_ids) {
+  py::tuple prompts(const SafeArray<int64_t>& env_ids) {
     std::string text;
     std::vector<int64_t> offsets;
     pool_.prompts(view_of(env_ids), text, offsets);
@@ -131,14 +131,13 @@ class PyPool {
     result["max_bytes"] = gauge.max_bytes;
     return result;
   }
-  py::array_t<int64_t> frame_ids() {
-    auto ids = pool_.frame_ids();
-    return py::array_t<int64_t>(ids.size(), ids.data());
-  }
+  py::array_t<int64_t> frame_ids() { return array_of(pool_.frame_ids()); }
+  py::array_t<int64_t> episode_ids() { return array_of(pool_.episode_ids()); }
   int64_t fault_count() { return pool_.fault_count(); }
   size_t num_in_flight() const { return pool_.num_in_flight(); }
 
  private:
+  static py::array_t<int64_t> array_of(const std::vector<int64_t>& values) { return py::array_t<int64_t>(values.size(), values.data()); }
   template <class Call>
   py::object call(Call&& make) {
     BatchLease lease;
@@ -211,6 +210,7 @@ void bind_envs(py::module_& module) {
       .def("load", &PyPool::load, py::arg("state"))
       .def("close", &PyPool::close)
       .def("frame_ids", &PyPool::frame_ids)
+      .def("episode_ids", &PyPool::episode_ids)
       .def("fault_count", &PyPool::fault_count)
       .def_property_readonly("num_in_flight", &PyPool::num_in_flight)
       .def_property_readonly("gauge", &PyPool::gauge);

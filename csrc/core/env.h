@@ -85,6 +85,8 @@ struct EnvSpec {
   std::vector<std::string> fields = {};  // facts that a response of the "short" prompt names
   std::vector<Option> options = {};
   ObsSpec observation = {};
+  // Every call takes a constant, short time: where waking a thread would cost more, the pool's caller makes the calls itself.
+  bool is_bounded = false;
   bool is_listed = true;  // false: for tests
 };
 

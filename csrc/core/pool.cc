@@ -1,6 +1,7 @@
 #include "core/pool.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -55,7 +56,8 @@ struct Pool::Core {
         tickets(static_cast<size_t>(pool.num_envs)),
         queue(static_cast<size_t>(pool.num_envs)),
         pending(static_cast<size_t>(pool.num_envs) / batch_size + 2),
-        beats(static_cast<size_t>(pool.num_threads)) {}
+        beats(static_cast<size_t>(pool.num_threads) + 1),
+        caller_scratch(config.observer.scratch_bytes()) {}
 
   RunnerConfig config;
   size_t batch_size;
@@ -66,7 +68,9 @@ struct Pool::Core {
   TicketQueue queue;
   std::vector<std::atomic<Batch*>> pending;  // batch k at k mod size
   std::atomic<uint64_t> ready_rows{0};
-  std::vector<Beat> beats;
+  std::vector<Beat> beats;  // the last is the caller's
+  std::vector<uint8_t> caller_scratch;
+  uint64_t caller_count = 0;
   Doorbell work, done;
   std::atomic<bool> is_stopping{false};
   std::atomic<float> nanoseconds{0.0f};  // of one ticket, a moving average
@@ -78,18 +82,25 @@ struct Pool::Core {
     std::vector<uint8_t> scratch(config.observer.scratch_bytes());
     for (uint64_t count = 0; !is_stopping.load(std::memory_order_acquire);) {
       uint32_t seen = work.count(), env = 0;
-      if (!queue.take(env)) {
-        work.wait(seen, std::chrono::seconds(1));
-      } else if (count++ % kTimedTickets) {
-        run(env, beats[thread], scratch.data());
-      } else {
-        auto start = Clock::now();
-        run(env, beats[thread], scratch.data());
-        auto elapsed = static_cast<float>(std::chrono::duration<double, std::nano>(Clock::now() - start).count());
-        float before = nanoseconds.load(std::memory_order_relaxed);
-        nanoseconds.store(before ? 0.9f * before + 0.1f * std::min(elapsed, 4.0f * before) : elapsed, std::memory_order_relaxed);
-      }
+      if (queue.take(env)) run_timed(env, count++, beats[thread], scratch.data());
+      else work.wait(seen, std::chrono::seconds(1));
     }
+  }
+
+  // On the caller's thread, until the batch is whole or the queue is empty.
+  void help(const Batch& batch, size_t rows) {
+    uint32_t env = 0;
+    while (batch.written.load(std::memory_order_acquire) < rows && queue.take(env))
+      run_timed(env, caller_count++, beats.back(), caller_scratch.data());
+  }
+
+  void run_timed(uint32_t env, uint64_t count, Beat& beat, uint8_t* scratch) {
+    if (count % kTimedTickets) return run(env, beat, scratch);
+    auto start = Clock::now();
+    run(env, beat, scratch);
+    auto elapsed = static_cast<float>(std::chrono::duration<double, std::nano>(Clock::now() - start).count());
+    float before = nanoseconds.load(std::memory_order_relaxed);
+    nanoseconds.store(before ? 0.9f * before + 0.1f * std::min(elapsed, 4.0f * before) : elapsed, std::memory_order_relaxed);
   }
 
   void run(uint32_t env, Beat& beat, uint8_t* scratch) {
@@ -134,9 +145,12 @@ struct Pool::Core {
   void publish(size_t count) {
     queue.publish();
     double expected = static_cast<double>(nanoseconds.load(std::memory_order_relaxed)) * static_cast<double>(count);
+    is_caller_cheaper = config.entry->spec.is_bounded && expected < kWorthWaking;
+    if (is_caller_cheaper) return;
     auto wanted = static_cast<size_t>(expected / kWorthWaking) + 1;
-    work.ring(static_cast<int>(std::min({wanted, count, beats.size()})));
+    work.ring(static_cast<int>(std::min({wanted, count, beats.size() - 1})));
   }
+  bool is_caller_cheaper = false;
 };
 
 // Holds the pool for one call; a second caller is refused.
@@ -393,6 +407,7 @@ void Pool::mark_idle(const Batch& batch) {
 void Pool::wait_for(Batch& batch, size_t rows, double seconds) {
   auto start = Clock::now();
   bool is_first = true;
+  if (core_->is_caller_cheaper) core_->help(batch, rows);
   while (true) {
     uint32_t seen = core_->done.count();
     if (batch.written.load(std::memory_order_acquire) >= rows) return;
@@ -446,20 +461,26 @@ void Pool::prompts(std::span<const int64_t> env_ids, std::string& text, std::vec
   }
 }
 
-std::vector<int64_t> Pool::frame_ids() {
+template <class Read>
+std::vector<int64_t> Pool::read_all(const char* call, Read&& read) {
   Exclusive guard(*this);
-  require_none_in_flight("frame_ids");
-  std::vector<int64_t> ids;
-  for (const auto& runner : core_->runners) ids.push_back(runner->frame_id());
-  return ids;
+  require_none_in_flight(call);
+  std::vector<int64_t> values;
+  for (const auto& runner : core_->runners) values.push_back(read(*runner));
+  return values;
+}
+
+std::vector<int64_t> Pool::frame_ids() {
+  return read_all("frame_ids", [](const Runner& runner) { return runner.frame_id(); });
+}
+
+std::vector<int64_t> Pool::episode_ids() {
+  return read_all("episode_ids", [](const Runner& runner) { return runner.episode(); });
 }
 
 int64_t Pool::fault_count() {
-  Exclusive guard(*this);
-  require_none_in_flight("fault_count");
-  int64_t count = 0;
-  for (const auto& runner : core_->runners) count += runner->fault_count();
-  return count;
+  auto counts = read_all("fault_count", [](const Runner& runner) { return runner.fault_count(); });
+  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
 }
 
 Ring::Gauge Pool::gauge() const {

@@ -4,8 +4,9 @@
 // order as they finish (fastest). step() and reset() send all E and receive all E, row i environment i. Every environment has
 // its own random stream, so that results do not depend on the number of threads, nor on B.
 //
-// Environments run on the pool's threads only, never on the caller's: the caller can always be interrupted, and a watchdog names
-// an environment that does not come back. One caller at a time; a second one is refused, not queued.
+// Environments run on the pool's threads, not on the caller's: the caller can always be interrupted, and a watchdog names an
+// environment that does not come back. (Those that declare every call short may run on the caller's, where that is cheaper than
+// waking a thread.) One caller at a time; a second one is refused, not queued.
 #pragma once
 
 #include <atomic>
@@ -85,6 +86,7 @@ class Pool {
   const Env& idle_env(size_t index);
   // Of the present observations; see Runner::frame_id.
   std::vector<int64_t> frame_ids();
+  std::vector<int64_t> episode_ids();
   size_t num_in_flight() const { return in_flight_count_; }
   int64_t fault_count();
   Ring::Gauge gauge() const;
@@ -107,6 +109,8 @@ class Pool {
   void wait_for(Batch& batch, size_t rows, double seconds);
   void look_for_hang();
   void mark_idle(const Batch& batch);
+  template <class Read>
+  std::vector<int64_t> read_all(const char* call, Read&& read);
 
   PoolConfig config_;
   size_t batch_size_;

@@ -102,7 +102,11 @@ void Runner::end(FrameStore& frames, uint8_t* scratch) {
     prompt(final_prompt_);
     if (is_same_step) config_->observer(*env_, outcome_.final_obs.get(), scratch);
   } catch (const std::exception& error) {
-    if (fault_.empty()) fail(error.what());
+    if (fault_.empty()) {
+      episode_return_ -= outcome_.result.reward;
+      outcome_.episode_return = episode_return_;
+      fail(error.what());
+    }
     outcome_.success = false;
     if (is_same_step) std::memset(outcome_.final_obs.get(), 0, config_->observer.bytes());
   }
@@ -123,6 +127,7 @@ void Runner::write(Batch& batch, size_t row, FrameStore& frames, uint8_t* scratc
   } catch (const std::exception& error) {
     // The picture could not be drawn: the step is a fault, and the next episode's first picture takes its place.
     if (!outcome_.ended) {
+      episode_return_ -= outcome_.result.reward;
       fail(error.what());
       end(frames, scratch);
     } else {

@@ -19,7 +19,7 @@ class EzPoints final : public Env {
   static EnvSpec spec() {
     return {.id = "gym_cards/EZPoints-v0",
             .action_names = {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "+", "*", "="},
-            .fields = {"cards", "formula"}};
+            .fields = {"cards", "formula"}, .is_bounded = true};
   }
   explicit EzPoints(const Options&) {}
 

@@ -14,7 +14,7 @@ namespace vldac {
 class NumberLine final : public Env {
  public:
   static EnvSpec spec() {
-    return {.id = "gym_cards/NumberLine-v0", .action_names = {"-", "+"}, .task_episode_steps = 10, .fields = {"current", "target"}};
+    return {.id = "gym_cards/NumberLine-v0", .action_names = {"-", "+"}, .task_episode_steps = 10, .fields = {"current", "target"}, .is_bounded = true};
   }
   explicit NumberLine(const Options&) {}
 

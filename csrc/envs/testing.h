@@ -20,6 +20,7 @@ class CartPole final : public Env {
             .max_episode_steps = 500,
             .task_episode_steps = 500,
             .observation = {ObsKind::kFloat32, 4, {}},
+            .is_bounded = true,
             .is_listed = false};
   }
   explicit CartPole(const Options&) {}

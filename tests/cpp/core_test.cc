@@ -16,35 +16,50 @@
 
 using namespace vldac;
 
-static void same_results_for_any_number_of_threads() {
+static std::vector<int64_t> some_actions(size_t count, uint64_t step, uint64_t of) {
+  std::vector<int64_t> actions;
+  for (uint64_t i = 0; i < count; ++i) actions.push_back(static_cast<int64_t>(counter_random(1, 2, i, step) % of));
+  return actions;
+}
+
+static void same_results_for_any_number_of_threads_and_batches() {
   std::vector<uint64_t> seeds;
   for (uint64_t i = 0; i < 16; ++i) seeds.push_back(100 + i);
-  std::string states[2];
-  int number_of_threads[2] = {1, 4};
-  for (int run = 0; run < 2; ++run) {
-    Pool pool("gym_cards/NumberLine-v0", 16, number_of_threads[run], 56, 56, false, 10);
-    std::vector<uint8_t> images(16 * pool.image_bytes()), finals(16 * pool.image_bytes());
-    pool.reset(seeds, {}, images.data());
-    for (uint64_t step = 0; step < 200; ++step) {
-      std::vector<int64_t> actions;
-      for (uint64_t i = 0; i < 16; ++i) actions.push_back(static_cast<int64_t>(counter_random(1, 2, i, step) % 2));
-      pool.step(actions.data(), images.data(), finals.data());
-    }
-    states[run] = pool.save();
-  }
-  CHECK(states[0] == states[1]);
+  std::vector<std::string> states;
+  for (int threads : {1, 4})
+    for (int batch : {16, 4, 1})
+      for (bool is_ready : {false, true}) {
+        Pool pool({.env_id = "gym_cards/NumberLine-v0", .num_envs = 16, .num_threads = threads, .batch_size = batch, .width = 56,
+                   .height = 56, .is_ready_order = is_ready, .max_episode_steps = 10});
+        pool.reset(seeds, {});
+        for (uint64_t step = 0; step < 60; ++step) {
+          auto actions = some_actions(16, step, 2);
+          if (batch == 16 && !is_ready) {
+            pool.step(actions);
+          } else {
+            std::vector<int64_t> ids(16);
+            for (size_t i = 0; i < 16; ++i) ids[i] = static_cast<int64_t>((i * 5 + step) % 16);
+            std::vector<int64_t> sent;
+            for (int64_t id : ids) sent.push_back(actions[static_cast<size_t>(id)]);
+            pool.send(sent, ids);
+            size_t received = 0;
+            while (received < 16) received += pool.recv()->rows;
+          }
+        }
+        states.push_back(pool.save());
+      }
+  for (const auto& state : states) CHECK(state == states[0]);
 }
 
 static void snapshots_restore_and_refuse_damage() {
-  Pool pool("gym_cards/EZPoints-v0", 3, 1, 84, 84, false, 20);
-  std::vector<uint8_t> images(3 * pool.image_bytes()), finals(3 * pool.image_bytes());
-  pool.reset({1, 2, 3}, {}, images.data());
+  Pool pool({.env_id = "gym_cards/EZPoints-v0", .num_envs = 3, .width = 84, .height = 84, .max_episode_steps = 20});
+  pool.reset(std::vector<uint64_t>{1, 2, 3}, {});
   std::string state = pool.save();
-  int64_t actions[3] = {12, 12, 0};
-  pool.step(actions, images.data(), finals.data());
+  std::vector<int64_t> actions{12, 12, 0};
+  pool.step(actions);
   std::string after = pool.save();
   pool.load(state);
-  pool.step(actions, images.data(), finals.data());
+  pool.step(actions);
   CHECK(pool.save() == after);
   for (size_t i = 0; i < state.size(); i += 7) {
     std::string broken = state;
@@ -55,18 +70,73 @@ static void snapshots_restore_and_refuse_damage() {
     } catch (const std::invalid_argument&) {
       threw = true;
     }
-    CHECK(threw);
+    CHECK(threw && pool.save() == after);
   }
 }
 
-static void a_fault_stays_in_its_environment() {
-  Pool pool("gym_cards/NumberLine-v0", 2, 1, 56, 56, false, 10);
-  std::vector<uint8_t> images(2 * pool.image_bytes()), finals(2 * pool.image_bytes());
-  pool.reset({1, 2}, {}, images.data());
-  int64_t actions[2] = {99, 0};
-  const auto& outcomes = pool.step(actions, images.data(), finals.data());
-  CHECK(!outcomes[0].fault.empty() && outcomes[0].result.truncated && outcomes[0].result.reward == 0.0);
-  CHECK(outcomes[1].fault.empty());
+static void faults_stay_in_their_environments() {
+  for (double kind : {0.0, 1.0, 3.0, 5.0})
+    for (auto mode : {Autoreset::kSameStep, Autoreset::kNextStep}) {
+      Pool pool({.env_id = "test/Misbehaving-v0", .options = {{"kind", kind}, {"odds", 0.4}, {"at_step", 2}}, .num_envs = 8,
+                 .num_threads = 3, .width = 28, .height = 28, .autoreset = mode, .max_episode_steps = 5, .step_timeout = 0.002});
+      std::vector<uint64_t> seeds{1, 2, 3, 4, 5, 6, 7, 8};
+      pool.reset(seeds, {});
+      int64_t faults = 0;
+      for (int step = 0; step < 50; ++step) {
+        BatchLease batch = pool.step(std::vector<int64_t>(8, 0));
+        for (size_t row = 0; row < 8; ++row)
+          if (batch->ended[row] && !batch->fault[row].empty()) {
+            ++faults;
+            CHECK(batch->truncated[row] && !batch->terminated[row] && batch->reward[row] == 0.0 && batch->episode_return[row] == 1.0);
+          }
+      }
+      CHECK(faults > 10 && pool.fault_count() == faults);
+    }
+}
+
+static void views_outlive_the_pool() {
+  BatchLease kept;
+  {
+    Pool pool({.env_id = "gym_cards/NumberLine-v0", .num_envs = 4, .num_threads = 2, .width = 28, .height = 28});
+    pool.reset(std::vector<uint64_t>{1, 2, 3, 4}, {});
+    kept = pool.step(std::vector<int64_t>(4, 1));
+    for (int i = 0; i < 20; ++i) pool.step(std::vector<int64_t>(4, 0));
+    CHECK(pool.gauge().leased == 1 && pool.gauge().batches == 2);
+  }
+  uint64_t sum = 0;
+  for (size_t i = 0; i < 4 * kept->obs_bytes; ++i) sum += kept->obs[i];
+  CHECK(sum > 0 && kept->reward[0] >= -1.0);
+}
+
+static void a_hang_is_found() {
+  Pool pool({.env_id = "test/Misbehaving-v0", .options = {{"kind", 2}, {"at_step", 1}}, .num_envs = 2, .num_threads = 2, .width = 28,
+             .height = 28, .step_timeout = 0.05});
+  pool.reset(std::vector<uint64_t>{1, 2}, {});
+  std::string message;
+  try {
+    pool.step(std::vector<int64_t>(2, 0));
+  } catch (const EnvHang& hang) {
+    message = hang.what();
+  }
+  CHECK(message.find("environment ") == 0 && message.find("seed ") != std::string::npos);
+}
+
+static void a_prompt_is_filled_in() {
+  Facts facts;
+  facts.text("formula", "1 + {");
+  facts.number("count", -3);
+  std::string text;
+  PromptTemplate("a {formula} {{x}} {count}.").render(facts, text);
+  CHECK(text == "a 1 + { {x} -3.");
+  for (const char* bad : {"{", "}", "{formula", "{nothing}"}) {
+    bool threw = false;
+    try {
+      PromptTemplate(bad).check(facts);
+    } catch (const std::invalid_argument&) {
+      threw = true;
+    }
+    CHECK(threw);
+  }
 }
 
 static void parsing_never_reads_outside() {
@@ -110,9 +180,12 @@ static void a_rollout_buffer_stays_inside_its_memory() {
 
 int main() {
   a_rollout_buffer_stays_inside_its_memory();
-  same_results_for_any_number_of_threads();
+  same_results_for_any_number_of_threads_and_batches();
   snapshots_restore_and_refuse_damage();
-  a_fault_stays_in_its_environment();
+  faults_stay_in_their_environments();
+  views_outlive_the_pool();
+  a_hang_is_found();
+  a_prompt_is_filled_in();
   parsing_never_reads_outside();
   std::puts("core tests passed");
 }
