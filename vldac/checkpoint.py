@@ -60,7 +60,6 @@ def trainer_state(trainer: Any) -> dict[str, Any]:
         names = [name for name, _ in trainer.group_parameters(group)]
         for index, slots in optimizer.state_dict()["state"].items():
             tensors |= {f"optim/{group}/{names[index]}/{k}": torch.as_tensor(v).cpu() for k, v in slots.items()}
-    env_state = trainer.env.get_state() if hasattr(trainer.env, "get_state") else b""
     rollout_tensors, rollout_json = _rollout_state(rollout)
     counters = {
         "format": FORMAT,
@@ -77,7 +76,7 @@ def trainer_state(trainer: Any) -> dict[str, Any]:
         "base_fingerprint": fingerprint(policy),
         "config": json.loads(json.dumps(dataclasses.asdict(trainer.config))),
     }
-    return {"tensors": tensors | rollout_tensors, "env": env_state, "json": counters}
+    return {"tensors": tensors | rollout_tensors, "env": rollout.env_state(), "json": counters}
 
 
 def _rollout_state(rollout: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -18,7 +18,7 @@ import torch
 from vldac import _core, seeding
 from vldac.config import TrainConfig
 from vldac.data import EpisodeEnd, RolloutBatch
-from vldac.errors import EnvError, NonFiniteError, Stopped
+from vldac.errors import EnvError, EnvHangError, NonFiniteError, Stopped
 from vldac.player import Answers, Player, Window
 from vldac.policy import Policy
 from vldac.prompting import Prompt
@@ -34,6 +34,7 @@ class Rollout:
         self.should_stop: Callable[[], bool] = lambda: False
         self.player = Player(policy, env, config)
         self.env_ids = np.arange(self.num_envs)
+        self._before_hang: bytes | None = None
         self.begin_anew(rounds_done=0)
 
     def begin_anew(self, *, rounds_done: int) -> None:
@@ -108,7 +109,7 @@ class Rollout:
             seeds = seeding.response_seeds(config.seed, self.env_ids, counter)
             answers = self.player.answer(self.env_ids, seeds, counter, seed=config.seed)
         with _timed(seconds, "env"):
-            obs, reward, terminated, truncated, info = self.env.step(answers.action)
+            obs, reward, terminated, truncated, info = self._step_env(answers.action)
         if config.env.fallback == "penalty":
             reward = reward + np.where(answers.is_valid, 0.0, config.env.penalty)
         self._check_rewards(reward)
@@ -132,6 +133,21 @@ class Rollout:
         with _timed(seconds, "encode"):
             self.player.observe(obs["image"], ended, self.env_ids)
         return answers.windows
+
+    def _step_env(self, actions: np.ndarray) -> Any:
+        """Step the environments, and remember their state before it if one of them does not come back."""
+        before = self.env_state()
+        try:
+            return self.env.step(actions)
+        except EnvHangError:
+            self._before_hang = before
+            raise
+
+    def env_state(self) -> bytes:
+        """The environments' own bytes between two steps; empty where they have none."""
+        if self._before_hang is not None or not hasattr(self.env, "get_state"):
+            return self._before_hang or b""
+        return bytes(self.env.get_state())
 
     def _respond(self, answers: Answers) -> None:
         said = answers.said

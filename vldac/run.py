@@ -24,7 +24,7 @@ from vldac.alarms import alarms, refuse_collapse
 from vldac.callbacks import Callback, notify
 from vldac.config import TrainConfig
 from vldac.configuration import check_config, load_config, parse_config, to_yaml
-from vldac.errors import CheckpointError, ConfigError, NonFiniteError, Stopped
+from vldac.errors import CheckpointError, ConfigError, EnvHangError, NonFiniteError, Stopped
 from vldac.evaluation import EvalResult, play_episodes
 from vldac.metrics import MetricsWriter, read_lines, read_metrics
 from vldac.model import VisionLanguageModel
@@ -191,6 +191,10 @@ class Run:
             say(
                 f"{self.signals.requested or 'stopped'}: {stop}; saved in {self.checkpoints / 'last'}, go on with --resume"
             )
+            raise
+        except EnvHangError:
+            self._save()
+            say(f"an environment hangs: saved as it was before that step in {self.checkpoints / 'last'}")
             raise
         finally:
             self.writer.close()

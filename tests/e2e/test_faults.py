@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from safetensors.torch import load_file
 
 from tests.e2e.conftest import build, quiet
 from vldac.advantage import step_advantages
+from vldac.checkpoint import read_checkpoint
 from vldac.config import TrainConfig
-from vldac.envs import make
-from vldac.errors import EnvError, NonFiniteError
+from vldac.envs import NativeVectorEnv, make
+from vldac.errors import EnvError, EnvHangError, NonFiniteError
 from vldac.model import load_model
+from vldac.progress import make_progress
 from vldac.run import run
 from vldac.trainer import Trainer
 from vldac.update import decode_mismatch
@@ -35,6 +38,34 @@ def test_a_fault_is_no_reward_and_never_reaches_the_loss(config: TrainConfig, st
     assert (advantages.weight == torch.from_numpy(~fault).float()).all()
     with pytest.raises(EnvError, match=r"(?s)at most 5\.0%.*failed on purpose"):
         trainer.update(batch)
+
+
+def test_a_hang_ends_the_run_with_a_checkpoint_of_just_before_it(
+    config: TrainConfig, start: Path, tmp_path: Path
+) -> None:
+    def make_env(**options: float) -> NativeVectorEnv:
+        return make("test/Misbehaving-v0", 4, image_size=(84, 84), kind=2, at_step=6, odds=1, **options)
+
+    told = io.StringIO()
+    small = dataclasses.replace(config, eval=dataclasses.replace(config.eval, episodes=0))
+    model = load_model(str(start), dtype=torch.float32)
+    with pytest.raises(EnvHangError, match=r"environment \d, seed \d, episode 0: one call took more than"):
+        run(
+            small,
+            tmp_path / "run",
+            model=model,
+            env=make_env(step_timeout=0.2),
+            progress=make_progress(1, is_terminal=False, stream=told),
+        )
+    assert "an environment hangs: saved" in told.getvalue()
+    saved = read_checkpoint((tmp_path / "run" / "checkpoints" / "last").resolve())
+    # One update of four steps, then one step, all without a hang; the sixth is the one.
+    assert saved["json"]["updates_done"] == 1 and saved["tensors"]["rollout/filled"].tolist() == [1] * 4
+    twin = make_env()
+    twin.reset(seed=config.seed)
+    for _ in range(5):
+        twin.step(np.zeros(4, int))
+    assert saved["env"] == twin.get_state()
 
 
 def test_steps_before_a_fault_bootstrap_from_its_value(config: TrainConfig, start: Path) -> None:
