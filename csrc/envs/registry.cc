@@ -1,5 +1,6 @@
 // The native environments, one line each.
 #include "core/env.h"
+#include "envs/blackjack.h"
 #include "envs/ez_points.h"
 #include "envs/number_line.h"
 #include "envs/testing.h"
@@ -20,6 +21,7 @@ const std::vector<EnvEntry>& registry() {
       entry<EzPoints>(),
       entry<CartPole>(),
       entry<Misbehaving>(),
+      entry<BlackjackSymbolic>(),
   };
   return entries;
 }
