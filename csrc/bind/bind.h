@@ -16,5 +16,6 @@ using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 void bind_envs(py::module_& module);
 void bind_buffer(py::module_& module);
 void bind_ops(py::module_& module);
+void bind_vision(py::module_& module);
 
 }  // namespace vldac::bind
