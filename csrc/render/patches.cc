@@ -73,15 +73,18 @@ VLDAC_TARGET("sse4.1") void planes_sse41(const uint8_t* pixels, size_t stride, u
 
 #endif  // VLDAC_X86
 
-// [3][area] bytes to [3][temporal][area] values of a [3][256] table.
+// [3][area] bytes to [3][temporal][area] values of a [3][256] table. Four at a time: the compiler does not unroll this loop,
+// and the unrolled one takes half the time (1 cycle per value on Zen 4).
 template <class T>
-void look_up(const uint8_t* planes, const T* table, size_t area, int temporal, uint8_t* out_bytes) {
-  T* out = reinterpret_cast<T*>(out_bytes);
-  for (int c = 0; c < 3; ++c, table += 256, planes += area) {
-    const T* first = out;
-    for (size_t i = 0; i < area; ++i) out[i] = table[planes[i]];
-    for (int copy = 1; copy < temporal; ++copy) std::memcpy(out + copy * area, first, area * sizeof(T));
-    out += area * temporal;
+void look_up(const uint8_t* planes, const T* table, size_t area, int temporal, T* out) {
+  for (int c = 0; c < 3; ++c, table += 256, planes += area, out += area * temporal) {
+    size_t i = 0;
+    for (; i + 4 <= area; i += 4) {
+      T values[4] = {table[planes[i]], table[planes[i + 1]], table[planes[i + 2]], table[planes[i + 3]]};
+      std::memcpy(out + i, values, sizeof(values));
+    }
+    for (; i < area; ++i) out[i] = table[planes[i]];
+    for (int copy = 1; copy < temporal; ++copy) std::memcpy(out + copy * area, out, area * sizeof(T));
   }
 }
 
@@ -127,8 +130,8 @@ void PatchEmitter::emit_patch(const uint8_t* pixels, uint8_t* out, uint8_t* plan
   else
 #endif
     planes_scalar(pixels, stride, spec_.patch, bytes);
-  if (spec_.format == PatchFormat::kFloat32) look_up(bytes, floats_.data(), area, spec_.temporal, out);
-  if (spec_.format == PatchFormat::kBfloat16) look_up(bytes, bfloats_.data(), area, spec_.temporal, out);
+  if (spec_.format == PatchFormat::kFloat32) look_up(bytes, floats_.data(), area, spec_.temporal, reinterpret_cast<float*>(out));
+  if (spec_.format == PatchFormat::kBfloat16) look_up(bytes, bfloats_.data(), area, spec_.temporal, reinterpret_cast<uint16_t*>(out));
 }
 
 void PatchEmitter::emit(const uint8_t* hwc, void* out, uint8_t* scratch) const noexcept {
