@@ -1,7 +1,7 @@
 """Native core of vldac: environments, stepper, rollout buffer, advantages, parsing. Links neither torch nor CUDA.
 
 Arrays are converted to the dtype that is named here and made contiguous. Mistakes raise ValueError.
-Legend: E environments, T steps of each, S = E x T, R rows, N tokens, K segments, H x W pixels.
+Legend: E environments, T steps of each, S = E x T, R rows, N tokens or frames, K segments, H x W pixels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -271,6 +271,61 @@ class RolloutBuffer:
     def next_shown(self) -> NDArray[np.uint8]:
         """[E]"""
 
+class DlpackArray:
+    """Memory of the core for `torch.from_dlpack` and other consumers of DLPack, without a copy: CPU, contiguous, kept alive."""
+
+    def __init__(self) -> None:
+        """Raises TypeError: the core makes them."""
+
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> object: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+class PatchEmitter:
+    """Frames [N, height, width, 3] to rows of patches (see `vldac.vision.patch_emitter`). Threads may share one; releases the GIL."""
+
+    def __init__(
+        self,
+        patch: int,
+        merge: int,
+        temporal: int,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        width: int,
+        height: int,
+        out_width: int,
+        out_height: int,
+        format: str,
+    ) -> None:
+        """format: float32, bfloat16 or uint8. Uses the instruction set in VLDAC_ISA, else the best."""
+
+    def emit(self, images: NDArray[np.uint8]) -> Any:
+        """[N * rows, columns]: an array of float32 or uint8, or a DlpackArray of bfloat16."""
+
+    def emit_into(self, images: NDArray[np.uint8], out: NDArray[Any]) -> None:
+        """Write into contiguous `out` [N * rows, columns]; bfloat16 as the bits of a uint16 array."""
+
+    @property
+    def rows(self) -> int:
+        """Of one frame."""
+
+    @property
+    def columns(self) -> int: ...
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Patches of one frame: (time, height, width)."""
+
+    @property
+    def isa(self) -> str: ...
+
 class Pcg64:
     """NumPy's PCG64 over SeedSequence(entropy)."""
 
@@ -302,3 +357,9 @@ def plan_microbatches(
     lengths: NDArray[np.int64], max_rows: int, max_tokens: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Order of the rows by length [R], and offsets of the micro-batches in it."""
+
+def resize_bicubic(images: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Frames [N, H, W, 3] at another size, as Pillow 13 makes them."""
+
+def isa_tiers() -> list[str]:
+    """The instruction sets that this machine runs, of scalar, sse41, avx2, avx512; the last is taken unless VLDAC_ISA says other."""

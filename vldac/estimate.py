@@ -242,14 +242,18 @@ def estimate_memory(
 
 
 def vision_workspace_bytes(facts: ModelFacts, prompt: PromptSize, *, frames: int, dtype_bytes: int) -> int:
-    """Bytes of encoding `frames` pictures at once: float32 patches and their copy, and the widest place of a block."""
+    """Bytes of encoding `frames` pictures at once: uint8 patches and their copy, and the embedding (see `vldac.fold`) or a block at
+    its widest, whichever is more."""
     vision, spec = facts.config.vision_config, facts.spec
     width, height = prompt.seen
     patches = frames * (width // spec.patch_size) * (height // spec.patch_size)
     hidden = getattr(vision, "embed_dim", None) or vision.hidden_size
     mlp = getattr(vision, "intermediate_size", None) or int(vision.mlp_ratio * hidden)
-    patch_values = 3 * spec.temporal_patch_size * spec.patch_size**2
-    return int(patches * (patch_values * (4 + dtype_bytes) + dtype_bytes * (4 * hidden + 2 * mlp)))
+    pixels = 3 * spec.patch_size**2
+    embedding = (4 * pixels if dtype_bytes < 4 else 0) + hidden * (4 + dtype_bytes)
+    is_gated = facts.config.model_type == "qwen2_5_vl"  # its MLP holds gate, activated gate and value at once
+    block = dtype_bytes * (4 * hidden + (3 if is_gated else 2) * mlp)
+    return int(patches * (pixels * (1 + dtype_bytes) + max(embedding, block)))
 
 
 def dry_run(config: TrainConfig) -> str:

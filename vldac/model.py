@@ -19,7 +19,8 @@ import torch
 
 from vldac.errors import ModelError, nearest
 from vldac.known import known_config, known_ids, known_processor
-from vldac.prompting import ImageSpec, PromptEncoder
+from vldac.prompting import PromptEncoder
+from vldac.vision import ImageSpec, image_spec
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 LORA_TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -305,38 +306,6 @@ def read_spec(place: str) -> ImageSpec:
 
     stored, _ = ImageProcessingMixin.get_image_processor_dict(place)
     return image_spec(stored, where=f"preprocessor_config.json of {place!r}")
-
-
-def image_spec(stored: dict[str, Any], *, where: str = "image processor") -> ImageSpec:
-    """Return the constants that `known_processor`, an image processor's file or its `to_dict()` holds.
-
-    Limits may be named min_pixels and max_pixels, or be in "size" (shortest_edge and longest_edge are pixel counts there).
-    Raises ModelError where one is missing.
-    """
-    size = stored.get("size") or {}
-    limits = {
-        "min_pixels": stored.get("min_pixels") or size.get("shortest_edge") or size.get("min_pixels"),
-        "max_pixels": stored.get("max_pixels") or size.get("longest_edge") or size.get("max_pixels"),
-    }
-    names = ("patch_size", "merge_size", "temporal_patch_size", "image_mean", "image_std")
-    constants: dict[str, Any] = {key: stored.get(key) for key in names} | limits
-    missing = [key for key, value in constants.items() if value is None]
-    if missing:
-        raise ModelError(
-            expected=f"{', '.join(constants)} in the image processor",
-            got=f"no {', '.join(missing)}",
-            where=where,
-            do="use the image processor that belongs to the checkpoint",
-        )
-    return ImageSpec(
-        patch_size=int(constants["patch_size"]),
-        merge_size=int(constants["merge_size"]),
-        temporal_patch_size=int(constants["temporal_patch_size"]),
-        mean=tuple(constants["image_mean"]),
-        std=tuple(constants["image_std"]),
-        min_pixels=int(constants["min_pixels"]),
-        max_pixels=int(constants["max_pixels"]),
-    )
 
 
 def _check_spec(spec: ImageSpec, config: Any, name: str) -> None:

@@ -21,10 +21,11 @@ from torch import nn
 
 from vldac.config import ModelConfig
 from vldac.errors import SelfCheckError
+from vldac.fold import fed_with_bytes
 from vldac.kernels import linear_logprob, pack_action_rows, sample_with_logprob
 from vldac.logits import head_logits
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
-from vldac.prompting import Prompt, image_patches
+from vldac.prompting import Prompt, image_bytes
 
 
 def pick_device(name: str) -> torch.device:
@@ -201,9 +202,10 @@ class Policy(nn.Module):
     @torch.no_grad()
     def encode_frames(self, images: np.ndarray) -> list[FrameFeatures]:
         """Encode frames, [N, height, width, 3] uint8, with the frozen vision tower."""
-        patches, grid = image_patches(images, self.model_info.spec)
+        patches, grid = image_bytes(images, self.model_info.spec)
         grids = torch.tensor([grid] * len(images), dtype=torch.int64, device=self.device)
-        out = self.network.model.get_image_features(patches.to(self.device), grids)
+        with fed_with_bytes(self.network.model.visual, self.model_info.spec):
+            out = self.network.model.get_image_features(patches.to(self.device), grids)
         sizes = [len(embeds) for embeds in out.pooler_output]
         # transformers 5.23 splits the deep-stack features by frame, 5.17 gives one tensor per layer.
         deepstack = [

@@ -14,7 +14,7 @@ from typing import Any
 
 from vldac.config import TrainConfig
 from vldac.errors import ConfigError, ModelError, nearest
-from vldac.prompting import ImageSpec, smart_resize
+from vldac.vision import ImageSpec, smart_resize
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,8 +114,8 @@ def _tiny(config: TrainConfig) -> ModelFacts:
 
 
 def _tiny_spec() -> ImageSpec:
-    from vldac.model import image_spec
     from vldac.tiny import build_image_processor
+    from vldac.vision import image_spec
 
     return image_spec(build_image_processor().to_dict())
 
@@ -142,7 +142,8 @@ def _hub_id(name: str, may_use_network: bool, *, needs_weights: bool) -> ModelFa
     from transformers import AutoConfig
 
     from vldac.known import known_config, known_processor
-    from vldac.model import check_family, image_spec, read_spec
+    from vldac.model import check_family, read_spec
+    from vldac.vision import image_spec
 
     cached, known = _cached_folder(name), known_config(name)
     if may_use_network and cached is None and (needs_weights or known is None):

@@ -1,9 +1,10 @@
 """Chat messages and images to model inputs, without `AutoProcessor` (which needs torchvision).
 
-Image placeholders are expanded exactly once, here; everything downstream handles token ids. Image preprocessing equals
-`Qwen2VLImageProcessorPil` (tested): resize to a multiple of patch x merge with Pillow's bicubic filter, rescale, normalise,
-cut into patches with the single frame repeated over the temporal axis. (The torchvision back end that `AutoProcessor` takes
-where torchvision is installed resizes differently: up to 0.3 in normalised units on noise; see the tests.)
+Image placeholders are expanded exactly once, here; everything downstream handles token ids. Images are preprocessed natively
+(see `vldac.vision`) and equal `Qwen2VLImageProcessorPil` to the last bit (tested): resize to a multiple of patch x merge with
+Pillow's bicubic filter, rescale, normalise, cut into patches with the single frame repeated over the temporal axis. (The
+torchvision back end that `AutoProcessor` takes where torchvision is installed resizes differently: up to 0.3 in normalised
+units on noise; see the tests.)
 
 Text that comes from an environment is not trusted. A web page may well contain "<|im_end|>" or "<|image_pad|>"; read as a
 special token it would end the turn or stand for a picture that is not there. Such strings are broken up with a space
@@ -13,6 +14,7 @@ are the only special ones. `PromptEncoder.neutralised` counts them.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Sequence
@@ -21,29 +23,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
-from vldac.errors import ConfigError, ModelError
+from vldac._core import PatchEmitter
+from vldac.errors import ModelError
+from vldac.vision import ImageSpec, PatchFormat, patch_emitter
 
 Message = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImageSpec:
-    """How a checkpoint wants its images; read from its image processor, never assumed."""
-
-    patch_size: int
-    merge_size: int
-    temporal_patch_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    min_pixels: int
-    max_pixels: int
-
-    @property
-    def factor(self) -> int:
-        """Image sides are multiples of this many pixels."""
-        return self.patch_size * self.merge_size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,52 +47,27 @@ class Prompt:
     """Number of image placeholders in `ids`; None where the prompt was made by other means."""
 
 
-def smart_resize(height: int, width: int, spec: ImageSpec) -> tuple[int, int]:
-    """Return the (height, width) in pixels the model sees (Qwen2-VL's rule)."""
-    if max(height, width) / min(height, width) > 200:
-        raise ConfigError(
-            expected="an image with an aspect ratio of at most 200",
-            got=f"{width}x{height}",
-            where="image preprocessing",
-            do="choose another env.image_size",
-        )
-    factor = spec.factor
-    new_height = round(height / factor) * factor
-    new_width = round(width / factor) * factor
-    if new_height * new_width > spec.max_pixels:
-        beta = math.sqrt(height * width / spec.max_pixels)
-        new_height = max(factor, math.floor(height / beta / factor) * factor)
-        new_width = max(factor, math.floor(width / beta / factor) * factor)
-    elif new_height * new_width < spec.min_pixels:
-        beta = math.sqrt(spec.min_pixels / (height * width))
-        new_height = math.ceil(height * beta / factor) * factor
-        new_width = math.ceil(width * beta / factor) * factor
-    return new_height, new_width
-
-
 def image_patches(images: np.ndarray, spec: ImageSpec) -> tuple[torch.Tensor, tuple[int, int, int]]:
     """Return the model's patches of a batch of equally sized images, and the (t, h, w) grid of one image.
 
     images: [N, height, width, 3] uint8. Patches: [N * h * w, 3 * temporal * patch * patch] float32, normalised.
     """
-    height, width = smart_resize(images.shape[1], images.shape[2], spec)
-    if (height, width) != images.shape[1:3]:
-        bicubic = Image.Resampling.BICUBIC
-        images = np.stack([np.asarray(Image.fromarray(frame).resize((width, height), bicubic)) for frame in images])
-    patch, merge = spec.patch_size, spec.merge_size
-    grid_h, grid_w = height // patch, width // patch
-    mean = np.asarray(spec.mean, np.float32)
-    std = np.asarray(spec.std, np.float32)
-    pixels = (images.astype(np.float32) * np.float32(1 / 255) - mean) / std
-    blocks = pixels.reshape(len(images), grid_h // merge, merge, patch, grid_w // merge, merge, patch, 3)
-    # [N, block row, block column, row in block, column in block, channel, patch y, patch x]
-    blocks = blocks.transpose(0, 1, 4, 2, 5, 7, 3, 6)[:, :, :, :, :, :, None]
-    blocks = np.repeat(blocks, spec.temporal_patch_size, axis=6)
-    return torch.from_numpy(np.ascontiguousarray(blocks.reshape(len(images) * grid_h * grid_w, -1))), (
-        1,
-        grid_h,
-        grid_w,
-    )
+    emitter = _emitter(spec, (images.shape[2], images.shape[1]), "float32")
+    return torch.from_numpy(emitter.emit(images)), emitter.grid
+
+
+def image_bytes(images: np.ndarray, spec: ImageSpec) -> tuple[torch.Tensor, tuple[int, int, int]]:
+    """Return the patches of `image_patches` before normalisation, for a tower inside `vldac.fold.fed_with_bytes`.
+
+    images: [N, height, width, 3] uint8. Patches: [N * h * w, 3 * patch * patch] uint8.
+    """
+    emitter = _emitter(spec, (images.shape[2], images.shape[1]), "uint8")
+    return torch.from_numpy(emitter.emit(images)), emitter.grid
+
+
+@functools.lru_cache(maxsize=16)
+def _emitter(spec: ImageSpec, size: tuple[int, int], dtype: PatchFormat) -> PatchEmitter:
+    return patch_emitter(spec, size, dtype=dtype)
 
 
 class PromptEncoder:

@@ -7,6 +7,8 @@ from pathlib import Path
 import vldac
 from vldac import _core
 
+SPECIAL = ("__init__", "__dlpack__", "__dlpack_device__")
+
 
 def stubbed() -> dict[str, list[str] | None]:
     """Dotted name to argument names (None: a property) as the stub says."""
@@ -15,7 +17,7 @@ def stubbed() -> dict[str, list[str] | None]:
 
     def visit(node: ast.FunctionDef, prefix: str) -> None:
         is_property = any(isinstance(d, ast.Name) and d.id == "property" for d in node.decorator_list)
-        names = [argument.arg for argument in node.args.args if argument.arg != "self"]
+        names = [argument.arg for argument in node.args.args + node.args.kwonlyargs if argument.arg != "self"]
         found[prefix + node.name] = None if is_property else names
 
     for node in tree.body:
@@ -42,7 +44,7 @@ def actual() -> dict[str, list[str] | None]:
                     found[f"{name}.{item}"] = None
                 elif item == "__init__" and str(member.__doc__).startswith("Initialize self"):
                     continue  # made by the extension alone
-                elif callable(member) and (item == "__init__" or not item.startswith("_")):
+                elif callable(member) and (item in SPECIAL or not item.startswith("_")):
                     found[f"{name}.{item}"] = arguments(member)
         elif callable(value):
             found[name] = arguments(value)

@@ -21,7 +21,7 @@ from vldac.errors import ModelError
 from vldac.known import known_config, known_processor
 from vldac.model import VisionLanguageModel, load_model, random_model
 from vldac.policy import Policy
-from vldac.prompting import ImageSpec
+from vldac.vision import ImageSpec
 
 KNOWN = {
     "qwen2_vl": "Qwen/Qwen2-VL-7B-Instruct",

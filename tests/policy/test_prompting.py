@@ -18,7 +18,8 @@ from vldac.errors import ConfigError, ModelError, SelfCheckError
 from vldac.known import known_ids, known_processor
 from vldac.model import VisionLanguageModel
 from vldac.policy import Policy, collate, collate_left
-from vldac.prompting import ImageSpec, image_patches, smart_resize
+from vldac.prompting import image_patches
+from vldac.vision import ImageSpec, smart_resize
 
 CPU = torch.device("cpu")
 QUESTION = {"type": "text", "text": "What now?"}
