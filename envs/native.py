@@ -19,7 +19,14 @@ from vldac.envs.prompts import messages, template
 from vldac import _core
 from vldac.actions import parse_actions, resolve
 from vldac.errors import EnvError, EnvHangError
+from vldac.vision import ImageSpec, PatchFormat, patch_emitter
 
+PATCH_DTYPES: dict[str, PatchFormat] = {
+    "patches": "float32",
+    "patches_bf16": "bfloat16",
+    "patches_u8": "uint8",
+}
+"""Image formats that a vision tower takes, by the dtype of their patches."""
 Step = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
@@ -44,15 +51,18 @@ class NativeConfig:
     step_timeout: float
     """seconds"""
     max_ring_bytes: int
+    image_format: str = "hwc"
+    image_spec: ImageSpec | None = None
     options: dict[str, float] = field(default_factory=dict)
 
 
 class NativeVectorEnv(VectorEnv):
     """A pool of one native environment.
 
-    Image observations are {"image": [B, height, width, 3] uint8}, the others plain arrays [B, size]. They are views of the
-    pool's memory, which is not used again while one of them lives; copy what you want to keep (docs/environments.md).
-    `step` and `reset` handle all E environments in order; `send` and `recv` handle batches of `batch_size`.
+    Observations: {"image": [B, height, width, 3] uint8}; with a patch format {"pixel_values": [B, rows, columns]}, whose
+    `reshape(-1, columns)` is what the model takes, `image_grid` for each picture; a plain array [B, size] where there is no
+    picture. They are views of the pool's memory, which is not used again while one of them lives; copy what you want to keep
+    (docs/environments.md). `step` and `reset` handle all E environments in order; `send` and `recv` batches of `batch_size`.
     """
 
     def __init__(self, config: NativeConfig) -> None:
@@ -63,17 +73,21 @@ class NativeVectorEnv(VectorEnv):
         self.action_names: list[str] = spec.action_names
         self.response_fields = tuple(spec.fields)
         width, height = config.image_size
+        emitter = _emitter(config)
+        self.image_grid: tuple[int, int, int] | None = emitter.grid if emitter else None
+        """(t, h, w) patches of one picture, with the patch formats"""
         with _translated(f"make({config.env_id!r})"):
             self._pool = _core.Pool(
                 config.env_id, config.options, config.num_envs, config.num_threads, config.batch_size, width, height,
                 config.autoreset_mode.value, config.rng == "stream", config.order == "ready", config.max_episode_steps,
                 config.step_timeout, config.max_ring_bytes, template(config.env_id, config.prompt),
+                emitter,
             )  # fmt: skip
         self.metadata = {"autoreset_mode": config.autoreset_mode, "render_modes": []}
         self._is_same_step = config.autoreset_mode is AutoresetMode.SAME_STEP
-        self._is_image = spec.observation == "image"
+        self._key = ("pixel_values" if emitter else "image") if spec.observation == "image" else None
         self.single_action_space = gym.spaces.Discrete(len(self.action_names))
-        self.single_observation_space = _observation_space(spec, width, height)
+        self.single_observation_space = _observation_space(spec, config, emitter)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self._is_reset = False
@@ -261,7 +275,7 @@ class NativeVectorEnv(VectorEnv):
         return self._wrap(batch.obs)
 
     def _wrap(self, observation: np.ndarray) -> Any:
-        return {"image": observation} if self._is_image else observation
+        return {self._key: observation} if self._key else observation
 
     def _info(self, batch: _core.Batch) -> dict[str, Any]:
         return BatchInfo(batch, is_same_step=self._is_same_step, wrap=self._wrap)
@@ -295,12 +309,25 @@ class NativeVectorEnv(VectorEnv):
         return _user_error(error, self.env_id, "see the message")
 
 
-def _observation_space(spec: _core.EnvSpec, width: int, height: int) -> gym.Space[Any]:
-    if spec.observation == "image":
-        return gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 3), np.uint8)})
+def _emitter(config: NativeConfig) -> _core.PatchEmitter | None:
+    if config.image_format == "hwc":
+        return None
+    assert config.image_spec is not None, "make() asks for it"
+    return patch_emitter(config.image_spec, config.image_size, dtype=PATCH_DTYPES[config.image_format])
+
+
+def _observation_space(spec: _core.EnvSpec, config: NativeConfig, emitter: _core.PatchEmitter | None) -> gym.Space[Any]:
     if spec.observation == "int32":
         return gym.spaces.MultiDiscrete(spec.cardinality, dtype=np.int32)
-    return gym.spaces.Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
+    if spec.observation == "float32":
+        return gym.spaces.Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
+    width, height = config.image_size
+    if emitter is None:
+        return gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 3), np.uint8)})
+    shape = (emitter.rows, emitter.columns)
+    if config.image_format == "patches_u8":
+        return gym.spaces.Dict({"pixel_values": gym.spaces.Box(0, 255, shape, np.uint8)})
+    return gym.spaces.Dict({"pixel_values": gym.spaces.Box(-np.inf, np.inf, shape, np.float32)})
 
 
 @contextlib.contextmanager

@@ -33,10 +33,10 @@ class Batch:
     @property
     def num_ended(self) -> int: ...
     @property
-    def obs(self) -> NDArray[Any]:
-        """[B, H, W, 3] uint8, or [B, size] int32 or float32."""
+    def obs(self) -> Any:
+        """[B, H, W, 3] uint8, [B, size] int32 or float32, or patches [B, rows, columns]; bfloat16 as a DlpackArray."""
 
-    def final_obs(self, row: int) -> NDArray[Any]:
+    def final_obs(self, row: int) -> Any:
         """The last observation of the episode that ended; None elsewhere."""
 
     def prompt(self, row: int) -> str | None:
@@ -93,6 +93,7 @@ class Pool:
         step_timeout: float,
         max_ring_bytes: int,
         prompt: str,
+        patches: PatchEmitter | None,
     ) -> None: ...
     def reset(self, seeds: NDArray[np.uint64], mask: NDArray[np.uint8]) -> Batch:
         """Seed environment i with seeds[i] (empty: next episode), where mask[i] (empty: all)."""
@@ -274,7 +275,6 @@ class RolloutBuffer:
 class DlpackArray:
     """Memory of the core for `torch.from_dlpack` and other consumers of DLPack, without a copy: CPU, contiguous, kept alive."""
 
-    def __init__(self) -> None:
         """Raises TypeError: the core makes them."""
 
     def __dlpack__(

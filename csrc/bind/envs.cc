@@ -1,5 +1,6 @@
 // Environments: the pool, its batches as NumPy views, and what environments there are.
 #include "bind/bind.h"
+#include "bind/dlpack.h"
 #include "core/pool.h"
 
 namespace vldac::bind {
@@ -10,13 +11,20 @@ std::span<const T> view_of(const py::array_t<T, Flags>& array) {
   return {array.data(), static_cast<size_t>(array.size())};
 }
 
+// What an observation looks like from Python.
+struct ObsLayout {
+  py::dtype dtype;  // uint16 where bfloat16: NumPy has none
+  std::vector<py::ssize_t> shape;
+  bool is_bfloat16 = false;
+};
+
 // One received batch. Its arrays are views that keep it, and so its memory, until the last of them is gone.
 class PyBatch {
  public:
-  PyBatch(BatchLease lease, py::dtype obs_dtype, std::vector<py::ssize_t> obs_shape)
-      : lease_(std::move(lease)), obs_dtype_(std::move(obs_dtype)), obs_shape_(std::move(obs_shape)) {}
-  size_t rows() const { return lease_->rows; }
-  size_t num_ended() const { return lease_->num_ended; }
+  PyBatch(BatchLease lease, std::shared_ptr<const ObsLayout> layout)
+      : lease_(std::make_shared<BatchLease>(std::move(lease))), layout_(std::move(layout)) {}
+  size_t rows() const { return (*lease_)->rows; }
+  size_t num_ended() const { return (*lease_)->num_ended; }
   template <class T>
   static py::array column(const py::object& self, T* data) {
     return py::array(py::dtype::of<T>(), {static_cast<py::ssize_t>(self.cast<PyBatch&>().rows())}, {}, data, self);
@@ -24,42 +32,58 @@ class PyBatch {
   static py::array flags(const py::object& self, const uint8_t* data) {
     return py::array(py::dtype::of<bool>(), {static_cast<py::ssize_t>(self.cast<PyBatch&>().rows())}, {}, data, self);
   }
-  static py::array obs(const py::object& self) {
+  static py::object obs(const py::object& self) {
     auto& batch = self.cast<PyBatch&>();
-    auto shape = batch.obs_shape_;
+    auto shape = batch.layout_->shape;
     shape.insert(shape.begin(), static_cast<py::ssize_t>(batch.rows()));
-    return py::array(batch.obs_dtype_, shape, {}, batch.lease_->obs, self);
+    return view(self, shape, (*batch.lease_)->obs);
   }
   static py::object final_obs(const py::object& self, size_t row) {
     auto& batch = self.cast<PyBatch&>();
-    if (row >= batch.rows() || !batch.lease_->ended[row] || !batch.lease_->final_obs[row]) return py::none();
-    return py::array(batch.obs_dtype_, batch.obs_shape_, {}, batch.lease_->final_obs[row].get(), self);
+    if (row >= batch.rows() || !batch->ended[row] || !batch->final_obs[row]) return py::none();
+    return view(self, batch.layout_->shape, batch->final_obs[row].get());
   }
   py::object text(const std::vector<std::string>& column, size_t row, bool is_none_if_empty) const {
-    if (row >= rows() || !lease_->ended[row] || (is_none_if_empty && column[row].empty())) return py::none();
+    if (row >= rows() || !(*lease_)->ended[row] || (is_none_if_empty && column[row].empty())) return py::none();
     return py::str(column[row]);
   }
-  Batch* operator->() const { return lease_.get(); }
+  Batch* operator->() const { return lease_->get(); }
 
  private:
-  BatchLease lease_;
-  py::dtype obs_dtype_;
-  std::vector<py::ssize_t> obs_shape_;
+  static py::object view(const py::object& self, const std::vector<py::ssize_t>& shape, uint8_t* memory) {
+    auto& batch = self.cast<PyBatch&>();
+    if (!batch.layout_->is_bfloat16) return py::array(batch.layout_->dtype, shape, {}, memory, self);
+    std::shared_ptr<void> shared(batch.lease_, memory);
+    return py::cast(SharedArray{std::move(shared), {shape.begin(), shape.end()}, dlpack::kBfloat16});
+  }
+  std::shared_ptr<BatchLease> lease_;
+  std::shared_ptr<const ObsLayout> layout_;
 };
 
 class PyPool {
  public:
   PyPool(const std::string& env_id, const Options& options, int num_envs, int num_threads, int batch_size, int width, int height,
          const std::string& autoreset, bool is_stream, bool is_ready_order, int64_t max_episode_steps, double step_timeout,
-         size_t max_ring_bytes, const std::string& prompt)
+         size_t max_ring_bytes, const std::string& prompt, std::shared_ptr<PatchEmitter> patches)
       : pool_({env_id, options, num_envs, num_threads, batch_size, width, height,
                autoreset == "NextStep"   ? Autoreset::kNextStep
                : autoreset == "Disabled" ? Autoreset::kDisabled
                                          : Autoreset::kSameStep,
-               is_stream, is_ready_order, max_episode_steps, step_timeout, max_ring_bytes, prompt}) {
+               is_stream, is_ready_order, max_episode_steps, step_timeout, max_ring_bytes, prompt, patches}) {
     const ObsSpec& obs = find_env(env_id).spec.observation;
-    if (obs.kind == ObsKind::kImage) obs_shape_ = {height, width, 3}, obs_dtype_ = py::dtype::of<uint8_t>();
-    else obs_shape_ = {obs.size}, obs_dtype_ = obs.kind == ObsKind::kInt32 ? py::dtype::of<int32_t>() : py::dtype::of<float>();
+    auto size = [](auto value) { return static_cast<py::ssize_t>(value); };
+    if (patches) {
+      auto format = patches->spec().format;
+      *layout_ = {format == PatchFormat::kFloat32 ? py::dtype::of<float>()
+                 : format == PatchFormat::kUint8 ? py::dtype::of<uint8_t>()
+                                                 : py::dtype::of<uint16_t>(),
+                 {size(patches->rows()), size(patches->columns())},
+                 format == PatchFormat::kBfloat16};
+    } else if (obs.kind == ObsKind::kImage) {
+      *layout_ = {py::dtype::of<uint8_t>(), {height, width, 3}};
+    } else {
+      *layout_ = {obs.kind == ObsKind::kInt32 ? py::dtype::of<int32_t>() : py::dtype::of<float>(), {size(obs.size)}};
+    }
     pool_.on_wait([] {
       py::gil_scoped_acquire acquire;
       if (PyErr_CheckSignals()) throw py::error_already_set();
@@ -145,11 +169,10 @@ class PyPool {
       py::gil_scoped_release release;
       lease = make();
     }
-    return py::cast(std::make_unique<PyBatch>(std::move(lease), obs_dtype_, obs_shape_));
+    return py::cast(std::make_unique<PyBatch>(std::move(lease), layout_));
   }
   Pool pool_;
-  py::dtype obs_dtype_;
-  std::vector<py::ssize_t> obs_shape_;
+  std::shared_ptr<ObsLayout> layout_ = std::make_shared<ObsLayout>();  // batches outlive the pool
 };
 
 }  // namespace
@@ -194,10 +217,10 @@ void bind_envs(py::module_& module) {
 
   py::class_<PyPool>(module, "Pool")
       .def(py::init<const std::string&, const Options&, int, int, int, int, int, const std::string&, bool, bool, int64_t, double, size_t,
-                    const std::string&>(),
+                    const std::string&, std::shared_ptr<PatchEmitter>>(),
            py::arg("env_id"), py::arg("options"), py::arg("num_envs"), py::arg("num_threads"), py::arg("batch_size"), py::arg("width"),
            py::arg("height"), py::arg("autoreset"), py::arg("is_stream"), py::arg("is_ready_order"), py::arg("max_episode_steps"),
-           py::arg("step_timeout"), py::arg("max_ring_bytes"), py::arg("prompt"))
+           py::arg("step_timeout"), py::arg("max_ring_bytes"), py::arg("prompt"), py::arg("patches"))
       .def("reset", &PyPool::reset, py::arg("seeds"), py::arg("mask"))
       .def("step", &PyPool::step, py::arg("actions"))
       .def("send", &PyPool::send, py::arg("actions"), py::arg("env_ids"))

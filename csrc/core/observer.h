@@ -1,31 +1,43 @@
-// How an environment's state becomes the bytes of an observation: drawn as HWC pixels, or its vector.
+// How an environment's state becomes the bytes of an observation: its vector, its pixels [height][width][3], or the patches that
+// a vision tower takes (render/patches.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "core/env.h"
+#include "render/patches.h"
 
 namespace vldac {
 
 class Observer {
  public:
-  Observer(ObsKind kind, int64_t size, int width, int height)
-      : is_image_(kind == ObsKind::kImage),
-        bytes_(is_image_ ? static_cast<size_t>(width) * static_cast<size_t>(height) * 3 : static_cast<size_t>(size) * 4),
-        width_(width),
-        height_(height) {}
+  // patches: null for plain pixels; its frames must be width x height.
+  Observer(const ObsSpec& spec, int width, int height, std::shared_ptr<const PatchEmitter> patches)
+      : is_image_(spec.kind == ObsKind::kImage), width_(width), height_(height), patches_(std::move(patches)) {
+    frame_bytes_ = static_cast<size_t>(width) * static_cast<size_t>(height) * 3;
+    bytes_ = patches_ ? patches_->frame_bytes() : is_image_ ? frame_bytes_ : static_cast<size_t>(spec.size) * 4;
+  }
   size_t bytes() const { return bytes_; }
-  size_t scratch_bytes() const { return 0; }
-  void operator()(const Env& env, uint8_t* out, uint8_t* /*scratch*/) const {
-    if (is_image_) env.render(out, width_, height_);
-    else env.measure(out);
+  // Of one call; calls on different threads need memory of their own.
+  size_t scratch_bytes() const { return patches_ ? frame_bytes_ + patches_->scratch_bytes() : 0; }
+  void operator()(const Env& env, uint8_t* out, uint8_t* scratch) const {
+    if (patches_) {
+      env.render(scratch, width_, height_);
+      patches_->emit(scratch, out, scratch + frame_bytes_);
+    } else if (is_image_) {
+      env.render(out, width_, height_);
+    } else {
+      env.measure(out);
+    }
   }
 
  private:
   bool is_image_;
-  size_t bytes_;
   int width_, height_;
+  std::shared_ptr<const PatchEmitter> patches_;
+  size_t frame_bytes_, bytes_;
 };
 
 }  // namespace vldac

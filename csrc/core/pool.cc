@@ -188,8 +188,10 @@ Pool::Pool(PoolConfig config) : config_(std::move(config)), process_(process_id(
   batch_size_ = static_cast<size_t>(config_.batch_size);
   config_.num_threads = std::min(config_.num_threads, config_.num_envs);
   config_.options = with_defaults(entry.spec, config_.options);
-  const ObsSpec& obs = entry.spec.observation;
-  Observer observer(obs.kind, obs.size, config_.width, config_.height);
+  if (config_.patches && (config_.patches->spec().in_width != config_.width || config_.patches->spec().in_height != config_.height ||
+                          entry.spec.observation.kind != ObsKind::kImage))
+    throw std::invalid_argument("patches: expected an emitter of this environment's pictures");
+  Observer observer(entry.spec.observation, config_.width, config_.height, config_.patches);
   core_ = std::make_shared<Core>(
       config_, batch_size_, observer.bytes(),
       RunnerConfig{&entry, config_.options, observer, PromptTemplate(config_.prompt), config_.autoreset, config_.is_stream,

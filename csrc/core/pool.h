@@ -39,6 +39,7 @@ struct PoolConfig {
   double step_timeout = 60.0;     // seconds
   size_t max_ring_bytes = size_t{1} << 30;
   std::string prompt = {};
+  std::shared_ptr<const PatchEmitter> patches = {};  // null: plain pixels
 };
 
 // A call that the pool's present state does not allow; nothing was done.

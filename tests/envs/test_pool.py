@@ -17,9 +17,12 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from vldac.envs import NativeVectorEnv, list_ids, make
 from vldac.errors import EnvError
+from vldac.known import known_processor
+from vldac.vision import image_spec
 
 SIZE = (56, 56)
 ENVS = [*list_ids(), "test/CartPole-v0", "test/Misbehaving-v0"]
@@ -505,3 +508,54 @@ def test_prompts_come_as_text_and_as_bytes() -> None:
         words = message[0]["content"][1]["text"]
         assert words == text[offsets[e] : offsets[e + 1]].tobytes().decode()
         assert 'so far: "*"' in words and '{"thoughts"' in words
+
+
+SPEC = image_spec(known_processor("Qwen/Qwen2-VL-7B-Instruct"))
+
+
+@pytest.mark.parametrize("size", [(84, 56), (80, 60), (300, 300)])
+def test_patches_are_what_the_image_processor_makes_of_the_pictures(size: tuple[int, int]) -> None:
+    processor = Qwen2VLImageProcessorPil(**known_processor("Qwen/Qwen2-VL-7B-Instruct"))
+    formats = ("hwc", "patches", "patches_bf16", "patches_u8")
+    envs = {
+        f: make("gym_cards/NumberLine-v0", 6, image_size=size, image_format=f, image_spec=processor) for f in formats
+    }
+    for step in range(8):
+        results = [env.reset(seed=1) if step == 0 else env.step(env.oracle_actions()) for env in envs.values()]
+        plain, floats, bf16, raw = (result[0] for result in results)
+        expected = processor(images=list(plain["image"]), return_tensors="np")
+        columns = expected["pixel_values"].shape[1]
+        assert np.array_equal(floats["pixel_values"].reshape(-1, columns), expected["pixel_values"])
+        assert envs["patches"].image_grid == tuple(expected["image_grid_thw"][0])
+        assert envs["patches"].observation_space.contains(floats) and envs["patches_u8"].observation_space.contains(raw)
+        tensor = torch.from_dlpack(bf16["pixel_values"])
+        assert tensor.dtype == torch.bfloat16 and tensor.shape == floats["pixel_values"].shape
+        assert torch.equal(tensor, torch.from_numpy(floats["pixel_values"]).bfloat16())
+        assert raw["pixel_values"].shape == (6, floats["pixel_values"].shape[1], columns // 2)
+        infos = [result[-1] for result in results]
+        if "final_obs" in infos[0]:
+            for e in np.flatnonzero(infos[0]["_final_obs"]):
+                picture = infos[0]["final_obs"][e]["image"]
+                alone = processor(images=[picture], return_tensors="np")["pixel_values"]
+                assert np.array_equal(infos[1]["final_obs"][e]["pixel_values"], alone)
+
+
+def test_a_bfloat16_tensor_keeps_its_batch_from_being_used_again() -> None:
+    env = make("gym_cards/NumberLine-v0", 4, image_size=(84, 56), image_format="patches_bf16", image_spec=SPEC)
+    tensors = [torch.from_dlpack(env.reset(seed=0)[0]["pixel_values"])]
+    copies = [tensors[0].clone()]
+    for _ in range(20):
+        tensors.append(torch.from_dlpack(env.step(env.oracle_actions())[0]["pixel_values"]))
+        copies.append(tensors[-1].clone())
+    assert len({t.data_ptr() for t in tensors}) == 21 and env.ring["held"] == 21
+    env.close()
+    del env
+    gc.collect()
+    assert all(torch.equal(a, b) for a, b in zip(tensors, copies, strict=True))
+
+
+def test_a_patch_format_needs_to_know_the_processor() -> None:
+    with pytest.raises(EnvError, match="image processor or ImageSpec"):
+        make("gym_cards/NumberLine-v0", 1, image_format="patches")
+    with pytest.raises(EnvError, match="patches_bf16"):
+        make("gym_cards/NumberLine-v0", 1, image_format="chw")

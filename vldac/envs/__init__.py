@@ -8,8 +8,10 @@ from typing import Any
 from gymnasium.vector import AutoresetMode
 
 from vldac.envs.catalogue import list_ids, native_options, native_spec
-from vldac.envs.native import NativeConfig, NativeVectorEnv
+from vldac.envs.native import PATCH_DTYPES, NativeConfig, NativeVectorEnv
 from vldac.errors import EnvError
+from vldac.vision import ImageSpec
+from vldac.vision import image_spec as image_spec_of
 
 __all__ = ["NativeVectorEnv", "list_ids", "make"]
 
@@ -27,6 +29,8 @@ def make(
     task: str | None = None,
     prompt: str = "paper",
     image_size: tuple[int, int] | None = None,
+    image_format: str = "hwc",
+    image_spec: Any = None,
     max_episode_steps: int | None = None,
     step_timeout: float = 60.0,
     max_ring_bytes: int = 2**30,
@@ -39,9 +43,12 @@ def make(
     environments finish. autoreset_mode: Gymnasium's SAME_STEP, NEXT_STEP or DISABLED.
     rng: "episode" (episode 0 of environment i draws from PCG64(SeedSequence(s + i)), episode e from SeedSequence([s + i, e]))
     or "stream" (one stream per environment, as upstream). task: None is upstream's environment, "vldac" adds the paper's step
-    limit. image_size: (width, height) pixels, default 300x300. max_episode_steps: 0 for no limit. step_timeout: seconds that
-    one environment call may take. max_ring_bytes: cap of the memory of batches that are held by views. options: the
-    environment's own (`vldac envs` lists them). Raises EnvError for unknown ids and unusable values.
+    limit. image_size: (width, height) pixels, default 300x300. image_format: "hwc" gives obs["image"] as uint8 pixels;
+    "patches" (float32), "patches_bf16" (through DLPack only) and "patches_u8" (for a folded patch embedding, `vldac.fold`) give
+    obs["pixel_values"], ready for the checkpoint whose image processor, or `vldac.vision.ImageSpec`, is image_spec.
+    max_episode_steps: 0 for no limit. step_timeout: seconds that one environment call may take. max_ring_bytes: cap of the
+    memory of batches that are held by views. options: the environment's own (`vldac envs` lists them).
+    Raises EnvError for unknown ids and unusable values.
     """
     spec = native_spec(env_id)
     checks = {
@@ -54,6 +61,16 @@ def make(
         "prompt": (prompt in ("paper", "short"), prompt, "'paper' or 'short'"),
         "max_episode_steps": (max_episode_steps is None or max_episode_steps >= 0, max_episode_steps, "at least 0"),
         "image_size": (image_size is None or min(image_size) >= 28, image_size, "sides of at least 28 pixels"),
+        "image_format": (
+            image_format in ("hwc", *PATCH_DTYPES),
+            image_format,
+            f"'hwc' or one of {', '.join(PATCH_DTYPES)}",
+        ),
+        "image_spec": (
+            image_format == "hwc" or image_spec is not None,
+            image_spec,
+            "the checkpoint's image processor or ImageSpec",
+        ),
         "step_timeout": (step_timeout > 0, step_timeout, "more than 0 seconds"),
         "max_ring_bytes": (max_ring_bytes > 0, max_ring_bytes, "more than 0 bytes"),
     }
@@ -68,9 +85,14 @@ def make(
             batch_size=batch_size or num_envs, order=order, autoreset_mode=_mode(autoreset_mode, env_id), rng=rng, task=task,
             prompt=prompt, image_size=(int(width), int(height)),
             max_episode_steps=limit if max_episode_steps is None else max_episode_steps, step_timeout=step_timeout,
-            max_ring_bytes=max_ring_bytes, options=native_options(spec, options),
+            max_ring_bytes=max_ring_bytes, image_format=image_format,
+            image_spec=_image_spec(image_spec), options=native_options(spec, options),
         )
     )  # fmt: skip
+
+
+def _image_spec(given: Any) -> ImageSpec | None:
+    return given if given is None or isinstance(given, ImageSpec) else image_spec_of(given.to_dict())
 
 
 def _mode(given: AutoresetMode | str, env_id: str) -> AutoresetMode:
