@@ -275,8 +275,6 @@ class RolloutBuffer:
 class DlpackArray:
     """Memory of the core for `torch.from_dlpack` and other consumers of DLPack, without a copy: CPU, contiguous, kept alive."""
 
-        """Raises TypeError: the core makes them."""
-
     def __dlpack__(
         self,
         *,
