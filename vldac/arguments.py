@@ -163,9 +163,13 @@ def parse_train(argv: Sequence[str]) -> tuple[TrainArguments, TrainConfig]:
             do="for a first run: vldac train quickstart",
         )
     base = read_config(recipe_text(recipe), where=recipe)
-    default = TrainArguments(recipe=recipe, settings=base)
+    # tyro turns a dictionary's own keys into flags; here --env.options always takes names and values, which come last.
+    bare = dataclasses.replace(base, env=dataclasses.replace(base.env, options={}))
+    default = TrainArguments(recipe=recipe, settings=bare)
     arguments = parse(TrainArguments, [recipe, *rest], prog=prog, default=default)
     config = _apply_named(arguments, rest)
+    env = dataclasses.replace(config.env, options=base.env.options | config.env.options)
+    config = dataclasses.replace(config, env=env)
     check_config(config)
     return arguments, config
 

@@ -88,7 +88,7 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
     num_envs = min(count, 64)
     env = make(
         env_config.id, num_envs, task=env_config.task, image_size=env_config.image_size, prompt=env_config.prompt,
-        max_episode_steps=env_config.max_episode_steps, num_threads=1,
+        max_episode_steps=env_config.max_episode_steps, num_threads=1, **env_config.options,
     )  # fmt: skip
     obs, _ = env.reset(seed=_CLONE_SEED_BASE + seed * 100_000)
     samples: list[Sample] = []

@@ -87,6 +87,8 @@ class EnvConfig:
     """Reward added to an unparsable response's step."""
     num_threads: int | None = None
     """Threads of the native stepper; null picks min(num_envs, cores)."""
+    options: dict[str, float] = field(default_factory=dict)
+    """The environment's own options, names and numbers in turn (solvable_only 1); `vldac envs` lists them."""
     max_fault_frac: float = 0.05
     """An update in which more than this share of the steps were environment faults ends the run."""
 

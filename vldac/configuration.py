@@ -107,6 +107,8 @@ def describe_type(hint: Any) -> str:
         return f"{inner}, or null" if types.NoneType in arguments else inner
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
+    if typing.get_origin(hint) is dict:
+        return "names and numbers"
     if typing.get_origin(hint) is tuple:
         if arguments[-1] is Ellipsis:
             return f"a list, each entry {describe_type(arguments[0])}"

@@ -31,6 +31,7 @@ def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
         prompt=env.prompt,
         image_size=env.image_size,
         max_episode_steps=env.max_episode_steps,
+        **env.options,
     )
 
 

@@ -99,3 +99,11 @@ def test_flags_that_change_nothing_give_the_recipe_itself() -> None:
 def test_yaml_spellings_become_words() -> None:
     words = ["--a.b=[1, 2]", "--c", "[x]", "--d", "null", "--e=true", "--f", "[]"]
     assert yaml_tokens(words) == ["--a.b", "1", "2", "--c", "x", "--d", "None", "--e", "True", "--f"]
+
+
+def test_an_environments_own_options_come_from_the_file_and_from_flags(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("env: {id: test/Misbehaving-v0, options: {odds: 0.5, kind: 1}}", encoding="utf-8")
+    _, config = parse_train([str(recipe), "--env.options", "odds", "0.7", "at_step", "2"])
+    assert config.env.options == {"odds": 0.7, "kind": 1, "at_step": 2}
+    assert parse_train([str(recipe)])[1].env.options == {"odds": 0.5, "kind": 1}
