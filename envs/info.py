@@ -90,7 +90,7 @@ class BatchInfo(dict[str, Any]):
     def __eq__(self, other: object) -> bool:
         return self._all() == other
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def _final_info(batch: _core.Batch) -> dict[str, Any]:

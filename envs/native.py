@@ -91,7 +91,7 @@ class NativeVectorEnv(VectorEnv):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self._is_reset = False
-        self._received = np.arange(self.num_envs)
+        self._received: np.ndarray = np.arange(self.num_envs)
 
     # -- Gymnasium --------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 #include "envs/blackjack.h"
 #include "envs/ez_points.h"
 #include "envs/number_line.h"
+#include "envs/template.h"
 #include "envs/testing.h"
 
 namespace vldac {
@@ -21,6 +22,7 @@ const std::vector<EnvEntry>& registry() {
       entry<EzPoints>(),
       entry<CartPole>(),
       entry<Misbehaving>(),
+      entry<NameTheColour>(),
       entry<BlackjackSymbolic>(),
   };
   return entries;

@@ -25,7 +25,7 @@ from vldac.known import known_processor
 from vldac.vision import image_spec
 
 SIZE = (56, 56)
-ENVS = [*list_ids(), "test/CartPole-v0", "test/Misbehaving-v0"]
+ENVS = [*list_ids(), "test/CartPole-v0", "test/Template-v0", "test/Misbehaving-v0"]
 
 
 class SingleEnv(gym.Env):
@@ -457,17 +457,30 @@ def _started(env_id: str) -> NativeVectorEnv:
     return env
 
 
-def test_cart_pole_is_gymnasiums() -> None:
-    ours = make("test/CartPole-v0", 4, rng="stream")
-    theirs = SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 4, autoreset_mode=AutoresetMode.SAME_STEP)
+@pytest.mark.parametrize(
+    ("env_id", "theirs_id"), [("test/CartPole-v0", "CartPole-v1"), ("Blackjack-symbolic-v0", "Blackjack-v1")]
+)
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_it_equals_gymnasiums_own(env_id: str, theirs_id: str, mode: AutoresetMode) -> None:
+    """Seeds, draws, rules, autoreset: step by step beside Gymnasium's Python."""
+    ours = make(env_id, 4, rng="stream", autoreset_mode=mode)
+    theirs = SyncVectorEnv([lambda: gym.make(theirs_id)] * 4, autoreset_mode=mode)
     rng = np.random.default_rng(0)
-    assert np.array_equal(ours.reset(seed=9)[0], theirs.reset(seed=9)[0])
+
+    def column(obs: Any) -> np.ndarray:
+        return np.stack(obs, axis=1) if isinstance(obs, tuple) else obs
+
+    assert np.array_equal(ours.reset(seed=9)[0], column(theirs.reset(seed=9)[0]))
     ended = 0
     for _ in range(2000):
         actions = rng.integers(2, size=4)
         mine, other = ours.step(actions), theirs.step(actions)
-        for a, b in zip(mine[:4], other[:4], strict=True):
+        assert np.array_equal(mine[0], column(other[0]))
+        for a, b in zip(mine[1:4], other[1:4], strict=True):
             assert np.array_equal(a, b)
+        if "final_obs" in other[4]:
+            for e in np.flatnonzero(other[4]["_final_obs"]):
+                assert np.array_equal(mine[4]["final_obs"][e], np.asarray(other[4]["final_obs"][e]))
         ended += int(mine[2].sum())
     assert ended > 200
 
