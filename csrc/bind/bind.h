@@ -20,5 +20,6 @@ using SafeArray = py::array_t<T, py::array::c_style>;
 void bind_envs(py::module_& module);
 void bind_buffer(py::module_& module);
 void bind_ops(py::module_& module);
+void bind_cards(py::module_& module);
 
 }  // namespace vldac::bind

@@ -3,6 +3,7 @@
 #include "envs/blackjack.h"
 #include "envs/ez_points.h"
 #include "envs/number_line.h"
+#include "envs/points24.h"
 #include "envs/testing.h"
 
 namespace vldac {
@@ -19,9 +20,11 @@ const std::vector<EnvEntry>& registry() {
   static const std::vector<EnvEntry> entries = {
       entry<NumberLine>(),
       entry<EzPoints>(),
+      entry<Points24>(),
+      entry<Blackjack>(),
+      entry<BlackjackSymbolic>(),
       entry<CartPole>(),
       entry<Misbehaving>(),
-      entry<BlackjackSymbolic>(),
   };
   return entries;
 }
