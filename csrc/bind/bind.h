@@ -21,5 +21,6 @@ void bind_envs(py::module_& module);
 void bind_buffer(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_vision(py::module_& module);
+void bind_cards(py::module_& module);
 
 }  // namespace vldac::bind

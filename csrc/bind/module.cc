@@ -6,4 +6,5 @@ PYBIND11_MODULE(_core, module) {
   vldac::bind::bind_buffer(module);
   vldac::bind::bind_ops(module);
   vldac::bind::bind_vision(module);
+  vldac::bind::bind_cards(module);
 }

@@ -2,13 +2,20 @@
 // 17, and the reward is the sign of the comparison. Draws come in Gymnasium's order from the environment's own stream, those
 // of the dealer's suit and face at the end of a reset included, which no observation shows: the same seed gives the same cards.
 //
+// gym_cards/Blackjack-v0 (RL4VLM gym_cards): the picture shows the player's cards and the dealer's first one, the second is never
+// turned. Suits and faces are drawn with each card. Upstream's options natural and sab never fire (it compares cards with
+// numbers), the fifth card of a hand is drawn outside of the picture and later ones are cut off: so with compat. By default the
+// options work, and hands of more than four cards overlap.
+//
 // Blackjack-symbolic-v0: rules and observation of Gymnasium's Blackjack-v1: (points, dealer's card, usable ace), int32 [3].
 // Options: natural (a natural that wins pays 1.5), sab (Sutton and Barto: a natural wins unless the dealer has one, too).
 #pragma once
 
 #include "core/env.h"
 #include "envs/blackjack_strategy.h"
-#include "envs/cards.h"
+#include "render/card_art.h"
+#include "render/glyphs.h"
+#include "render/stage.h"
 
 namespace vldac {
 
@@ -26,6 +33,7 @@ struct BlackjackHand {
     sum = static_cast<int16_t>(sum + card.value());
     has_ace = has_ace || card.rank == 1;
   }
+  std::span<const Card> dealt() const { return {cards.data(), static_cast<size_t>(count)}; }
   int total() const { return blackjack::total(sum, has_ace); }
   bool has_usable_ace() const { return total() != sum; }
   bool is_bust() const { return sum > blackjack::kLimit; }
@@ -130,6 +138,103 @@ class BlackjackGame : public Env {
   bool is_over_ = false, has_won_ = false;
 };
 
+class BlackjackArt {
+ public:
+  BlackjackArt(int width, int height, int64_t)
+      : stage_{width, height}, background_(width, kTable), deck_(card_width(), card_height(), kTable) {
+    if (stage_.is_small()) return;
+    GlyphSet text(Weight::kBold, 16.0 * stage_.scale());
+    Blend white(kTable, {255, 255, 255});
+    for (size_t i = 0; i < 2; ++i)
+      labels_[i] = Sprite::captured(width, height, kTable, [&](const Picture& picture) {
+        text.draw(picture, int64_t{64} * stage_.x(5), stage_.y(i == 0 ? 5 : 130), white, i == 0 ? "Dealer" : "Player");
+      });
+  }
+
+  void draw(const Picture& picture, Card dealer, std::span<const Card> player, bool is_compat) const {
+    std::array<Placed, BlackjackHand::kMaxCards + 4> sprites;
+    size_t count = 0;
+    for (const Sprite& label : labels_) sprites[count++] = {&label};
+    int top = stage_.is_small() ? static_cast<int>(stage_.height * 0.04) : stage_.y(25);
+    sprites[count++] = {&deck_.front(dealer), left_of(0, 1, false).x, top};
+    int back = stage_.is_small() ? left_of(1, 2, false).x : stage_.x(78);
+    sprites[count++] = {&deck_.back(), back, top};
+    for (size_t i = 0; i < player.size(); ++i) {
+      Place place = left_of(i, player.size(), is_compat);
+      sprites[count++] = {&deck_.front(player[i]), place.x, place.y};
+    }
+    background_.compose(picture, {sprites.data(), count});
+  }
+
+ private:
+  struct Place {
+    int x, y;
+  };
+  int card_width() const { return stage_.is_small() ? static_cast<int>(stage_.width * 0.23) : stage_.length(70); }
+  int card_height() const { return stage_.is_small() ? static_cast<int>(stage_.height * 0.43) : stage_.length(98); }
+  // Where the player's card i of n is. Upstream starts a second row behind the fifth card, which is already outside.
+  Place left_of(size_t i, size_t n, bool is_compat) const {
+    auto at = static_cast<double>(i), last = static_cast<double>(std::max<size_t>(n, 2) - 1);
+    if (stage_.is_small()) {
+      double step = std::min(stage_.width * 0.245, (stage_.width * 0.965 - card_width()) / last);
+      return {static_cast<int>(stage_.width * 0.02 + at * step), static_cast<int>(stage_.height * 0.53)};
+    }
+    if (is_compat) return i < 5 ? Place{stage_.x(5 + 74 * at), stage_.y(150)} : Place{stage_.x(5 + 74 * (at - 5)), stage_.y(252)};
+    return {stage_.x(5 + at * std::min(74.0, 222.0 / last)), stage_.y(150)};
+  }
+
+  Stage stage_;
+  Background background_;
+  Deck deck_;
+  std::array<Sprite, 2> labels_;
+};
+
+class Blackjack final : public BlackjackGame {
+ public:
+  static EnvSpec spec() {
+    EnvSpec spec{.id = "gym_cards/Blackjack-v0", .action_names = {"stand", "hit"}, .fields = {"dealer", "player"}};
+    spec.options = options();
+    spec.options.push_back({"compat", 0.0, "natural and sab never fire; the fifth card is outside of the picture, as upstream"});
+    spec.is_bounded = true;
+    return spec;
+  }
+  explicit Blackjack(const Options& options) : BlackjackGame(options, true), is_compat_(options.at("compat") != 0.0) {}
+
+  // dealer, player: names of the cards on the picture; points: the player's. player_hand and dealer_hand name the suits, too;
+  // dealer_hand has the hidden cards.
+  void facts(Facts& out) const override {
+    FixedText<BlackjackHand::kMaxCards * 3> player;
+    for (const Card& card : player_.dealt()) {
+      player += player.size() ? " " : "";
+      player += rank_name(card.rank);
+    }
+    out.text("dealer", rank_name(dealer_.cards[0].rank));
+    out.text("player", player);
+    out.number("points", player_.total());
+    out.number("usable_ace", player_.has_usable_ace());
+    out.text("player_hand", hand(player_));
+    out.text("dealer_hand", hand(dealer_));
+  }
+  void render(uint8_t* pixels, int width, int height) const override {
+    art_.get(width, height).draw({pixels, width, height}, dealer_.cards[0], player_.dealt(), is_compat_);
+  }
+
+ private:
+  using Names = FixedText<BlackjackHand::kMaxCards * 4>;
+  static Names hand(const BlackjackHand& cards) {
+    Names names;
+    for (const Card& card : cards.dealt()) {
+      names += names.size() ? " " : "";
+      names += rank_name(card.rank);
+      names += suit_letter(card.suit);
+    }
+    return names;
+  }
+  bool is_natural(const BlackjackHand& cards) const override { return !is_compat_ && cards.is_natural(); }
+  bool is_compat_;
+  mutable SharedArt<BlackjackArt> art_;
+};
+
 class BlackjackSymbolic final : public BlackjackGame {
  public:
   static EnvSpec spec() {
@@ -137,7 +242,7 @@ class BlackjackSymbolic final : public BlackjackGame {
     spec.options = options();
     spec.options[1].initial = 1.0;  // as Gymnasium registers Blackjack-v1
     spec.observation = {ObsKind::kInt32, 3, {32, 11, 2}};
-    spec.is_listed = false;
+    spec.is_bounded = true;
     return spec;
   }
   explicit BlackjackSymbolic(const Options& options) : BlackjackGame(options, false) {}

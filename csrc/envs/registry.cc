@@ -3,6 +3,7 @@
 #include "envs/blackjack.h"
 #include "envs/ez_points.h"
 #include "envs/number_line.h"
+#include "envs/points24.h"
 #include "envs/template.h"
 #include "envs/testing.h"
 
@@ -20,10 +21,12 @@ const std::vector<EnvEntry>& registry() {
   static const std::vector<EnvEntry> entries = {
       entry<NumberLine>(),
       entry<EzPoints>(),
+      entry<Points24>(),
+      entry<Blackjack>(),
+      entry<BlackjackSymbolic>(),
       entry<CartPole>(),
       entry<Misbehaving>(),
       entry<NameTheColour>(),
-      entry<BlackjackSymbolic>(),
   };
   return entries;
 }
