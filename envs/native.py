@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -89,9 +90,13 @@ class NativeVectorEnv(VectorEnv):
         self.single_action_space = gym.spaces.Discrete(len(self.action_names))
         self.single_observation_space = _observation_space(spec, config, emitter)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self._is_reset = False
         self._received: np.ndarray = np.arange(self.num_envs)
+
+    @functools.cached_property
+    def observation_space(self) -> gym.Space[Any]:  # type: ignore[override]
+        """Space of E observations; made when asked for, since Gymnasium's bounds are four bytes per pixel and environment."""
+        return batch_space(self.single_observation_space, self.num_envs)
 
     # -- Gymnasium --------------------------------------------------------------------------------------------------
 
