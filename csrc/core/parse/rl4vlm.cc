@@ -9,19 +9,14 @@ namespace {
 
 constexpr std::string_view kKey = "\"action\":";
 
-bool equals(std::string_view text, std::string_view lower_case) {
-  for (size_t i = 0; i < lower_case.size(); ++i)
-    if (lower(text[i]) != lower_case[i]) return false;
-  return true;
-}
-
 // Position of the first `"action":` in any case, or npos.
 size_t find_key(Cursor& in) {
   std::string_view text = in.text;
   for (size_t at = text.find('"'); at != std::string_view::npos; at = text.find('"', at + 1)) {
-    in.work += kKey.size();
-    if (text.size() - at < kKey.size()) break;
-    if (equals(text.substr(at), kKey)) return at;
+    size_t same = 0;
+    while (same < kKey.size() && at + same < text.size() && lower(text[at + same]) == kKey[same]) ++same;
+    in.work += same;
+    if (same == kKey.size()) return at;
   }
   return std::string_view::npos;
 }

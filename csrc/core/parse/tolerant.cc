@@ -15,6 +15,13 @@ struct Candidate {
 
 bool is_quote(char c) { return c == '"' || c == '\''; }
 
+// Made as a number is, so that "2.5" is no list of 2 and 5.
+bool is_numeric(std::string_view text) {
+  size_t start = text.starts_with('-');
+  if (text.size() == start || !is_digit(text[start])) return false;
+  return text.find_first_not_of("0123456789.eE+-", start) == std::string_view::npos;
+}
+
 bool is_action_word(std::string_view text) {
   if (text.size() != kAction.size()) return false;
   for (size_t i = 0; i < text.size(); ++i)
@@ -196,8 +203,7 @@ int64_t read_tolerant(Cursor& in, const ActionNames& names) {
     }
     case Candidate::Kind::kBare: break;
   }
-  int64_t action = loose_action({ValueKind::kNumber, found.raw}, names);
-  return action == ActionNames::kNone ? names.loose(found.raw) : action;
+  return is_numeric(found.raw) ? loose_action({ValueKind::kNumber, found.raw}, names) : names.loose(found.raw);
 }
 
 }  // namespace vldac::parse
