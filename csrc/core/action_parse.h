@@ -43,6 +43,12 @@ struct ParsedAction {
 
 constexpr size_t kMaxResponseBytes = 65536;
 
+// No text is looked at more often than this: `work` is at most max_passes * (size + 16). JSON: UTF-8, reading, decoding what names
+// the action, and the byte that ends a token twice. The others add their own scan, or the search for each name.
+constexpr size_t max_passes(ParseMode mode, size_t num_names) {
+  return mode == ParseMode::kJson ? 4 : mode == ParseMode::kVldac ? 8 : mode == ParseMode::kTolerant ? 9 : 4 + num_names;
+}
+
 // "tolerant", "vldac", "rl4vlm", "json"; throws std::invalid_argument for others.
 ParseMode parse_mode(std::string_view name);
 

@@ -59,8 +59,7 @@ static void no_prefix_or_slice_of_a_text_is_read_outside() {
       }
 }
 
-// What is looked at never exceeds a fixed multiple of the text, for texts made to be read again and again: JSON is checked for
-// UTF-8 and read once, RL4VLM's rule looks for every name, the others add a scan for objects or re-read what names the action.
+// What is looked at never exceeds a fixed multiple of the text, for texts made to be read again and again.
 static void work_is_linear_in_the_length() {
   const std::string parts[] = {
       "{", "[", "\"", "'", "\\", "\\\"", "\"\"\"", "' ", "\" ", "action", "action ", "\"action\"", "action:", "\"action\": ",
@@ -73,8 +72,7 @@ static void work_is_linear_in_the_length() {
       for (const auto& open : {std::string(), std::string("{"), std::string("{\"action\": "), std::string("{'action': '")}) {
         std::string text = open + repeated(first + second, kMaxResponseBytes - open.size());
         for (ParseMode mode : kModes) {
-          size_t passes = mode == ParseMode::kJson ? 2 : mode == ParseMode::kRl4vlm ? 3 + kCards.size() : 6;
-          CHECK(parse_action(text, kCards, mode).work <= passes * (text.size() + 16));
+          CHECK(parse_action(text, kCards, mode).work <= max_passes(mode, kCards.size()) * (text.size() + 16));
         }
       }
 }
