@@ -18,7 +18,7 @@ from vldac.envs.info import BatchInfo
 from vldac.envs.prompts import messages, template
 
 from vldac import _core
-from vldac.actions import parse_actions, resolve
+from vldac.actions import ParseMode, parse_actions, resolve
 from vldac.errors import EnvError, EnvHangError
 from vldac.vision import ImageSpec, PatchFormat, patch_emitter
 
@@ -164,11 +164,11 @@ class NativeVectorEnv(VectorEnv):
         return self._result(batch)
 
     def step_text(
-        self, responses: Sequence[str], *, mode: str = "tolerant", fallback: str = "random_legal", penalty: float = -1.0
+        self, responses: Sequence[str], *, mode: ParseMode = "tolerant", fallback: str = "random_legal", penalty: float = -1.0
     ) -> Step:
         """Parse one response per environment, step, and return what `step` does; info has "parse_status" and "action" [E].
 
-        fallback, for a response without an action: "random_legal" (drawn from the environment's seed and step), "noop" (action
+        mode: how a response is read, see `vldac.parse_action`. fallback, for a response without an action: "random_legal" (drawn from the environment's seed and step), "noop" (action
         0), or "penalty" (as random_legal, and `penalty` is added to the reward).
         """
         if len(responses) != self.num_envs or fallback not in ("random_legal", "noop", "penalty"):
@@ -176,7 +176,7 @@ class NativeVectorEnv(VectorEnv):
                 expected=f"{self.num_envs} responses, and fallback random_legal, noop or penalty",
                 got=f"{len(responses)} responses, fallback {fallback!r}", where="step_text", do="correct it",
             )  # fmt: skip
-        parsed, status = parse_actions(responses, self.action_names)
+        parsed, status = parse_actions(responses, self.action_names, mode)
         frames = self._pool.frame_ids()
         chosen = resolve(
             parsed,

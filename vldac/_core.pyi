@@ -348,8 +348,21 @@ def gae(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Advantages and returns, [S] each; segment_offsets [K + 1], bootstrap [K]."""
 
-def parse_actions(texts: Sequence[str], names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Action index or -1, and `ParseStatus`, [R] each."""
+class ActionNames:
+    """The actions that a response may name, prepared once. `vldac.actions.ActionNames` is the public face."""
+
+    def __init__(self, names: Sequence[str], synonyms: Sequence[tuple[str, int]], accepts_index: bool) -> None: ...
+
+def parse_actions(texts: Sequence[str], names: ActionNames, mode: str) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Action index or -1, and `ParseStatus`, [R] each. The strings are not copied; the GIL is released."""
+
+def parse_buffer(
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], names: ActionNames, mode: str
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """The same for UTF-8 bytes [N], text i being data[offsets[i]:offsets[i + 1]]; offsets [R + 1]."""
+
+def parse_work(text: str, names: ActionNames, mode: str) -> int:
+    """How many bytes parsing one text looks at, rereads included: the tests' measure of linear time."""
 
 def plan_microbatches(
     lengths: NDArray[np.int64], max_rows: int, max_tokens: int

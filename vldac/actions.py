@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from typing import Literal, get_args
 
 import numpy as np
 
 from vldac import _core
+from vldac.errors import ConfigError, EnvError, nearest
+
+ParseMode = Literal["tolerant", "vldac", "rl4vlm", "json"]
+"""How a response is read; see `parse_action`."""
 
 
 class ParseStatus(IntEnum):
     """Why a response has an action, or has none."""
 
     OK = 0
-    """One JSON object with a known action."""
+    """The form that the mode asks for (tolerant: one JSON object, as json reads it) with a known action."""
     TOLERANT = 1
-    """A known action behind an "action" key in text that is not one JSON object."""
+    """A known action all the same: in a damaged or embedded object, in other case, by a synonym; rl4vlm: by the last character."""
     NO_ACTION = 2
+    """No "action" anywhere."""
     UNKNOWN_ACTION = 3
+    """An "action" that is none of the names."""
     TOO_LONG = 4
+    """More than 65,536 bytes."""
+    MALFORMED = 5
+    """json and vldac: not the form that the mode asks for, or nested deeper than 64."""
+    AMBIGUOUS = 6
+    """rl4vlm and tolerant: an "action" that names two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +45,94 @@ class ParseResult:
     status: ParseStatus
 
 
-def parse_action(text: str, actions: Sequence[str]) -> ParseResult:
-    """Parse one response. The text is untrusted: never evaluated, at most 65,536 bytes, linear time."""
-    found, statuses = parse_actions([text], actions)
+class ActionNames:
+    """The actions that a response may name, prepared once.
+
+    names: each a string of at most 256 bytes, all different. synonyms: other ways to say an action, to its name; tolerant mode
+    alone takes them. accepts_index: a number is the action's index (as MiniWorld's prompts ask), unless it is a name itself.
+    Raises `EnvError` for names that repeat or are empty, and for a synonym that two actions claim.
+    """
+
+    __slots__ = ("_native", "accepts_index", "names")
+
+    def __init__(
+        self, names: Sequence[str], synonyms: Mapping[str, str] | None = None, *, accepts_index: bool = False
+    ) -> None:
+        self.names = tuple(names)
+        self.accepts_index = accepts_index
+        try:
+            pairs = [(text, self.names.index(name)) for text, name in (synonyms or {}).items()]
+            self._native = _core.ActionNames(self.names, pairs, accepts_index)
+        except ValueError as error:
+            raise EnvError(
+                expected="action names that differ, and synonyms that mean one of them each",
+                got=str(error),
+                where=f"actions {self.names!r}",
+                do="rename the action, or drop the synonym",
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def parse_action(text: str, actions: Sequence[str] | ActionNames, mode: ParseMode = "tolerant") -> ParseResult:
+    """Find the action that a response names. The text is untrusted: never evaluated, at most 65,536 bytes, linear time.
+
+    mode "tolerant": a JSON object; else the last object in the text that has an "action", with text or code fences around it,
+        single quotes, unquoted keys, trailing commas or a missing end; else the last `action:`. Names match in any case, by
+        synonym, and next to other ways to name the same action ("2: move forward").
+    mode "json": the whole text is one RFC 8259 object; its last top-level "action" is a name, or the integer of a name's digits.
+    mode "vldac": the whole text is one Python dict literal, as VL-DAC's original code evaluates it; "action" is the name, byte
+        for byte, or an integer of its digits. Where actions are indices: an integer, 2.0 for 2, True for 1, or "2".
+    mode "rl4vlm": behind the first `"action":` exactly one name occurs ("10" is taken out first), case aside; without that
+        key the last character is the action.
+
+    Raises `ConfigError` for another mode and `EnvError` for unusable names.
+    """
+    found, statuses = parse_actions([text], actions, mode)
     action = int(found[0])
     return ParseResult(action if action >= 0 else None, ParseStatus(int(statuses[0])))
 
 
-def parse_actions(texts: Sequence[str], actions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Parse a batch: (action index or -1 [E] int64, `ParseStatus` [E] uint8)."""
-    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    found, statuses = _core.parse_actions(clean, list(actions))
-    return found, statuses
+def parse_actions(
+    texts: Sequence[str] | tuple[np.ndarray, np.ndarray],
+    actions: Sequence[str] | ActionNames,
+    mode: ParseMode = "tolerant",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parse a batch: (action index or -1 [R] int64, `ParseStatus` [R] uint8). The texts are not copied, the GIL is released.
+
+    texts: R strings (a lone surrogate reads as "?"), or (UTF-8 bytes [N] uint8, offsets [R + 1] int64).
+    Raises `ConfigError` for an unknown mode and `EnvError` for unusable names or offsets.
+    """
+    if mode not in get_args(ParseMode):
+        modes = get_args(ParseMode)
+        raise ConfigError(
+            expected=f"a parse mode, one of {', '.join(modes)}",
+            got=repr(mode),
+            where="parse_actions(mode=...)",
+            do=f"use one of them{nearest(str(mode), modes)}",
+        )
+    names = actions if isinstance(actions, ActionNames) else _prepared(tuple(actions))
+    if isinstance(texts, tuple) and len(texts) == 2 and isinstance(texts[0], np.ndarray):
+        try:
+            return _core.parse_buffer(texts[0], texts[1], names._native, mode)
+        except ValueError as error:
+            raise EnvError(
+                expected="UTF-8 bytes [N] uint8 and offsets [R + 1] int64 into them",
+                got=str(error),
+                where="parse_actions(texts=...)",
+                do="check the offsets",
+            ) from error
+    if isinstance(texts, str):
+        raise EnvError(
+            expected="a sequence of texts", got="one string", where="parse_actions(texts=...)", do="put it into a list"
+        )
+    return _core.parse_actions(texts, names._native, mode)
+
+
+@lru_cache(maxsize=64)
+def _prepared(names: tuple[str, ...]) -> ActionNames:
+    return ActionNames(names)
 
 
 def resolve(

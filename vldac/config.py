@@ -81,6 +81,8 @@ class EnvConfig:
     """Step limit of an episode; null is the task's own."""
     num_images: int = 1
     """Images per prompt: the current frame and the ones before it in the episode, oldest first."""
+    parse_mode: Literal["tolerant", "json", "vldac", "rl4vlm"] = "tolerant"
+    """How a response is read: see docs/parsing.md."""
     fallback: Literal["random_legal", "noop", "penalty"] = "random_legal"
     """What an unparsable response does."""
     penalty: float = 0.0

@@ -111,7 +111,7 @@ class Player:
             top_k=rollout.top_k,
         )  # fmt: skip
         replies = self.policy.model_info.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
-        parsed, status = parse_actions(replies, names)
+        parsed, status = parse_actions(replies, names, self.config.env.parse_mode)
         parsed = np.where(said.has_end, parsed, -1)
         action = resolve(parsed, self.config.env.fallback, len(names), seed, env_ids + shift, counter)
         return Answers(prompts=prompts, windows=windows, said=said, action=action, status=status, is_valid=parsed >= 0)

@@ -29,15 +29,70 @@ py::tuple gae_arrays(const Array<double>& reward, const Array<double>& value, co
   return py::make_tuple(advantage, returns);
 }
 
-py::tuple parse_actions(const std::vector<std::string>& texts, const std::vector<std::string>& names) {
+// The UTF-8 of every string, without a copy; a string with lone surrogates, which has none, is read as its encoding with "?" for them.
+class Utf8Batch {
+ public:
+  explicit Utf8Batch(const py::sequence& texts) : strings_(py::tuple(texts)) {
+    views_.reserve(strings_.size());
+    for (py::handle text : strings_) {
+      if (!PyUnicode_Check(text.ptr())) throw py::type_error("parse_actions: expected strings");
+      Py_ssize_t size = 0;
+      const char* data = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+      if (!data) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) throw py::error_already_set();
+        PyErr_Clear();
+        auto bytes = py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(text.ptr(), "utf-8", "replace"));
+        if (!bytes) throw py::error_already_set();
+        data = PyBytes_AS_STRING(bytes.ptr());
+        size = PyBytes_GET_SIZE(bytes.ptr());
+        replaced_.push_back(std::move(bytes));
+      }
+      views_.emplace_back(data, static_cast<size_t>(size));
+    }
+  }
+  const std::vector<std::string_view>& views() const { return views_; }
+
+ private:
+  py::tuple strings_;  // keeps the strings alive while the GIL is released
+  std::vector<py::bytes> replaced_;
+  std::vector<std::string_view> views_;
+};
+
+py::tuple parse_views(const std::vector<std::string_view>& texts, const ActionNames& names, ParseMode mode) {
   py::array_t<int64_t> actions(texts.size());
   py::array_t<uint8_t> statuses(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i) {
-    auto parsed = parse_action(texts[i], names);
-    actions.mutable_data()[i] = parsed.action;
-    statuses.mutable_data()[i] = static_cast<uint8_t>(parsed.status);
+  int64_t* action = actions.mutable_data();
+  uint8_t* status = statuses.mutable_data();
+  {
+    py::gil_scoped_release release;
+    parse_actions(texts.data(), texts.size(), names, mode, action, status);
   }
   return py::make_tuple(actions, statuses);
+}
+
+py::tuple parse_strings(const py::sequence& texts, const ActionNames& names, const std::string& mode) {
+  return parse_views(Utf8Batch(texts).views(), names, parse_mode(mode));
+}
+
+py::tuple parse_buffer(const Array<uint8_t>& data, const Array<int64_t>& offsets, const ActionNames& names, const std::string& mode) {
+  if (data.ndim() != 1 || offsets.ndim() != 1 || offsets.shape(0) < 1)
+    throw std::invalid_argument("parse_buffer: expected data of shape [N] and offsets of shape [R + 1]");
+  auto count = static_cast<size_t>(offsets.shape(0)) - 1;
+  const char* bytes = reinterpret_cast<const char*>(data.data());
+  const int64_t* offset = offsets.data();
+  std::vector<std::string_view> views;
+  views.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    int64_t from = offset[i], to = offset[i + 1];
+    if (from < 0 || from > to || to > data.shape(0))
+      throw std::invalid_argument("parse_buffer: expected offsets that do not decrease, within 0 and the data's length");
+    views.emplace_back(bytes + from, static_cast<size_t>(to - from));
+  }
+  return parse_views(views, names, parse_mode(mode));
+}
+
+size_t parse_work(const std::string& text, const ActionNames& names, const std::string& mode) {
+  return parse_action(text, names, parse_mode(mode)).work;
 }
 
 py::tuple plan(const Array<int64_t>& lengths, int64_t max_rows, int64_t max_tokens) {
@@ -56,7 +111,11 @@ void bind_ops(py::module_& module) {
   module.def("counter_random", &counter_random, py::arg("seed"), py::arg("purpose"), py::arg("env"), py::arg("counter"));
   module.def("gae", &gae_arrays, py::arg("reward"), py::arg("value"), py::arg("final_value"), py::arg("terminated"),
              py::arg("truncated"), py::arg("segment_offsets"), py::arg("bootstrap"), py::arg("gamma"), py::arg("lam"));
-  module.def("parse_actions", &parse_actions, py::arg("texts"), py::arg("names"));
+  py::class_<ActionNames>(module, "ActionNames")
+      .def(py::init<std::vector<std::string>, const Synonyms&, bool>(), py::arg("names"), py::arg("synonyms"), py::arg("accepts_index"));
+  module.def("parse_actions", &parse_strings, py::arg("texts"), py::arg("names"), py::arg("mode"));
+  module.def("parse_buffer", &parse_buffer, py::arg("data"), py::arg("offsets"), py::arg("names"), py::arg("mode"));
+  module.def("parse_work", &parse_work, py::arg("text"), py::arg("names"), py::arg("mode"));
   module.def("plan_microbatches", &plan, py::arg("lengths"), py::arg("max_rows"), py::arg("max_tokens"));
 }
 

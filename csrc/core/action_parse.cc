@@ -1,123 +1,100 @@
 #include "core/action_parse.h"
 
-#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "core/parse/readers.h"
 
 namespace vldac {
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+using parse::Cursor, parse::Value, parse::ValueKind;
 
-void skip_space(std::string_view text, size_t& at) {
-  while (at < text.size() && is_space(text[at])) ++at;
+ParsedAction outcome(int64_t action, ParseStatus if_known) {
+  if (action >= 0) return {action, if_known};
+  if (action == ActionNames::kTwo) return {-1, ParseStatus::kAmbiguous};
+  return {-1, action == parse::kAbsent ? ParseStatus::kNoAction : ParseStatus::kUnknownAction};
 }
 
-// A quoted string starting at `at`; on success `at` is behind the closing quote. Escapes keep the escaped character.
-std::optional<std::string> quoted(std::string_view text, size_t& at) {
-  char quote = text[at];
-  std::string value;
-  for (size_t i = at + 1; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size()) {
-      value += text[++i];
-    } else if (text[i] == quote) {
-      at = i + 1;
-      return value;
-    } else {
-      value += text[i];
-    }
+int64_t json_action(const Value& value, const ActionNames& names) {
+  if (value.kind == ValueKind::kAbsent) return parse::kAbsent;
+  int64_t number;
+  if (value.kind == ValueKind::kNumber) {
+    bool is_integer = value.raw.find_first_of(".eE") == std::string_view::npos;
+    return is_integer && parse::whole_number(value.raw, number) ? names.number(number) : ActionNames::kNone;
   }
-  return std::nullopt;
+  if (value.kind != ValueKind::kString) return ActionNames::kNone;
+  parse::Word word;
+  parse::decode_json(value.raw, word);
+  return word.is_whole() ? names.plain(word.view()) : ActionNames::kNone;
 }
 
-std::string bare(std::string_view text, size_t& at) {
-  size_t start = at;
-  while (at < text.size() && !is_space(text[at]) && text[at] != ',' && text[at] != '}' && text[at] != ']') ++at;
-  return std::string(text.substr(start, at - start));
+ParsedAction json(Cursor& in, const ActionNames& names) {
+  Value value;
+  if (!parse::read_json(in, value)) return {-1, ParseStatus::kMalformed};
+  return outcome(json_action(value, names), ParseStatus::kOk);
 }
 
-// The value behind `"action":`, a quoted string or a bare number.
-std::optional<std::string> value_at(std::string_view text, size_t& at) {
-  if (at >= text.size()) return std::nullopt;
-  if (text[at] == '"' || text[at] == '\'') return quoted(text, at);
-  if (text[at] == '{' || text[at] == '[') return std::nullopt;
-  return bare(text, at);
+ParsedAction vldac_literal(Cursor& in, const ActionNames& names) {
+  int64_t action;
+  if (!parse::read_python(in, names, action)) return {-1, ParseStatus::kMalformed};
+  return outcome(action, ParseStatus::kOk);
 }
 
-// The last top-level "action" of a text that is one balanced object; nullopt if the text is anything else.
-std::optional<std::string> strict(std::string_view text) {
-  size_t at = 0;
-  skip_space(text, at);
-  if (at >= text.size() || text[at] != '{') return std::nullopt;
-  std::optional<std::string> action;
-  int depth = 0;
-  bool is_key = false;
-  while (at < text.size()) {
-    char c = text[at];
-    if (c == '"') {
-      auto word = quoted(text, at);
-      if (!word) return std::nullopt;
-      if (is_key && depth == 1 && *word == "action") {
-        skip_space(text, at);
-        if (at >= text.size() || text[at] != ':') return std::nullopt;
-        skip_space(text, ++at);
-        action = value_at(text, at);
-        if (!action) return std::nullopt;
-      }
-      is_key = false;
-      continue;
-    }
-    if (c == '\'') return std::nullopt;
-    if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) return std::nullopt;
-    } else if (c == '}' || c == ']') {
-      if (--depth == 0) {
-        skip_space(text, ++at);
-        return at == text.size() ? action : std::nullopt;
-      }
-    }
-    if (!is_space(c)) is_key = c == '{' || c == ',';
-    ++at;
+ParsedAction rl4vlm(Cursor& in, const ActionNames& names) {
+  bool has_key;
+  int64_t action = parse::read_rl4vlm(in, names, has_key);
+  if (action == ActionNames::kNone && !has_key) action = parse::kAbsent;
+  return outcome(action, has_key ? ParseStatus::kOk : ParseStatus::kTolerant);
+}
+
+ParsedAction tolerant(Cursor& in, const ActionNames& names) {
+  Value value;
+  bool is_json = parse::read_json(in, value);
+  if (is_json) {
+    int64_t action = json_action(value, names);
+    if (action >= 0) return {action, ParseStatus::kOk};
   }
-  return std::nullopt;
-}
-
-std::optional<std::string> tolerant(std::string_view text) {
-  constexpr std::string_view word = "action";
-  for (size_t found = text.rfind(word); found != std::string_view::npos; found = found ? text.rfind(word, found - 1) : found) {
-    size_t at = found + word.size();
-    bool has_quotes = found > 0 && at < text.size() && (text[at] == '"' || text[at] == '\'') && text[found - 1] == text[at];
-    if (has_quotes) {
-      skip_space(text, ++at);
-      if (at < text.size() && text[at] == ':') {
-        skip_space(text, ++at);
-        return value_at(text, at);
-      }
-    }
-    if (found == 0) break;
-  }
-  return std::nullopt;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
+  in.at = 0;
+  // A whole JSON object says what its action is; only a container there may hold an object with an action of its own.
+  if (is_json && (value.kind == ValueKind::kString || value.kind == ValueKind::kNumber))
+    return outcome(parse::loose_action(value, names), ParseStatus::kTolerant);
+  int64_t action = parse::read_tolerant(in, names);
+  if (action == parse::kAbsent && is_json && value.kind != ValueKind::kAbsent) action = ActionNames::kNone;
+  return outcome(action, ParseStatus::kTolerant);
 }
 
 }  // namespace
 
-ParsedAction parse_action(std::string_view text, const std::vector<std::string>& names) {
+ParseMode parse_mode(std::string_view name) {
+  if (name == "tolerant") return ParseMode::kTolerant;
+  if (name == "vldac") return ParseMode::kVldac;
+  if (name == "rl4vlm") return ParseMode::kRl4vlm;
+  if (name == "json") return ParseMode::kJson;
+  throw std::invalid_argument("unknown parse mode " + std::string(name) + ": tolerant, vldac, rl4vlm or json");
+}
+
+ParsedAction parse_action(std::string_view text, const ActionNames& names, ParseMode mode) {
   if (text.size() > kMaxResponseBytes) return {-1, ParseStatus::kTooLong};
-  ParseStatus status = ParseStatus::kOk;
-  auto value = strict(text);
-  if (!value) {
-    status = ParseStatus::kTolerant;
-    value = tolerant(text);
+  Cursor in{text};
+  ParsedAction parsed;
+  switch (mode) {
+    case ParseMode::kTolerant: parsed = tolerant(in, names); break;
+    case ParseMode::kVldac: parsed = vldac_literal(in, names); break;
+    case ParseMode::kRl4vlm: parsed = rl4vlm(in, names); break;
+    case ParseMode::kJson: parsed = json(in, names); break;
   }
-  if (!value) return {-1, ParseStatus::kNoAction};
-  auto word = trimmed(*value);
-  for (size_t i = 0; i < names.size(); ++i)
-    if (word == names[i]) return {static_cast<int64_t>(i), status};
-  return {-1, ParseStatus::kUnknownAction};
+  parsed.work = in.work;
+  return parsed;
+}
+
+void parse_actions(const std::string_view* texts, size_t count, const ActionNames& names, ParseMode mode, int64_t* action,
+                   uint8_t* status) {
+  for (size_t i = 0; i < count; ++i) {
+    ParsedAction parsed = parse_action(texts[i], names, mode);
+    action[i] = parsed.action;
+    status[i] = static_cast<uint8_t>(parsed.status);
+  }
 }
 
 }  // namespace vldac

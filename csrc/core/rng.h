@@ -123,6 +123,9 @@ class Pcg64 {
     return low + static_cast<int64_t>(product >> 32);
   }
 
+  // Bytes that are no stream of this kind: an even increment may repeat one number for ever, and integers() wait for another.
+  bool is_valid() const { return (increment_ & 1) == 1 && has_half_ <= 1 && padding_ == 0; }
+
  private:
   using U128 = unsigned __int128;
   static U128 join(uint64_t high, uint64_t low) { return (static_cast<U128>(high) << 64) | low; }

@@ -183,6 +183,7 @@ void Runner::save(Bytes& out) const {
 void Runner::load(Bytes& in) {
   constexpr int64_t kMost = int64_t{1} << 40;
   rng_ = in.get<Pcg64>();
+  if (!rng_.is_valid()) throw std::invalid_argument("environment state is altered");
   seed_ = in.get<uint64_t>();
   for (int64_t* counter : {&episode_, &length_, &frames_, &fault_count_}) *counter = in.get_within<int64_t>(0, kMost);
   episode_return_ = in.get<double>();

@@ -74,6 +74,26 @@ static void snapshots_restore_and_refuse_damage() {
   }
 }
 
+// A stream of zeros would keep integers() waiting for ever; the checksum (FNV-1a) fits, as an attacker's would.
+static void snapshots_of_impossible_streams_are_refused() {
+  Pool pool({.env_id = "Blackjack-symbolic-v0", .width = 1, .height = 1, .is_stream = true});
+  pool.reset(std::vector<uint64_t>{7}, {});
+  std::string state = pool.save();
+  constexpr size_t kStream = 24, kChecksum = 8;  // behind magic, version, id and number
+  state.resize(state.size() - kChecksum);
+  state.replace(kStream, sizeof(Pcg64), sizeof(Pcg64), '\0');
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (char c : state) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ULL;
+  state.append(reinterpret_cast<const char*>(&hash), kChecksum);
+  bool threw = false;
+  try {
+    pool.load(state);
+  } catch (const std::invalid_argument&) {
+    threw = true;
+  }
+  CHECK(threw);
+}
+
 static void faults_stay_in_their_environments() {
   for (double kind : {0.0, 1.0, 3.0, 5.0})
     for (auto mode : {Autoreset::kSameStep, Autoreset::kNextStep}) {
@@ -182,6 +202,7 @@ int main() {
   a_rollout_buffer_stays_inside_its_memory();
   same_results_for_any_number_of_threads_and_batches();
   snapshots_restore_and_refuse_damage();
+  snapshots_of_impossible_streams_are_refused();
   faults_stay_in_their_environments();
   views_outlive_the_pool();
   a_hang_is_found();

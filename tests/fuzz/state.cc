@@ -1,0 +1,135 @@
+// Fuzzing of the environments' state: Pool::load takes bytes that differ from a true state, with a checksum that fits, for every
+// registered environment. It must refuse them and change nothing, or go on: 20 steps, every observation, and what it took it must
+// save again as it is. One stream per environment goes on over its episodes, so that a damaged one is drawn from.
+// Input: environment, how many steps before the state is saved, then either edits (position, run, value) or the whole state.
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/pool.h"
+
+#define REQUIRE(condition)                                               \
+  if (!(condition)) {                                                    \
+    std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+    std::abort();                                                        \
+  }
+
+using namespace vldac;
+
+namespace {
+
+constexpr int kEnvs = 2, kWidth = 28, kHeight = 28, kSteps = 20;
+constexpr size_t kChecksumBytes = 8;
+
+class Input {
+ public:
+  Input(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+  bool is_empty() const { return at_ == size_; }
+  uint8_t byte() { return is_empty() ? 0 : data_[at_++]; }
+  std::string rest() {
+    std::string bytes(reinterpret_cast<const char*>(data_ + at_), size_ - at_);
+    at_ = size_;
+    return bytes;
+  }
+
+ private:
+  const uint8_t* data_;
+  size_t size_, at_ = 0;
+};
+
+class Bench {
+ public:
+  explicit Bench(const EnvSpec& spec)
+      : num_actions_(spec.action_names.size()),
+        pool_({.env_id = spec.id, .num_envs = kEnvs, .width = kWidth, .height = kHeight,
+               .is_stream = true, .max_episode_steps = spec.max_episode_steps, .step_timeout = 2.0}) {}
+
+  const std::string& state_after(int steps) {
+    std::string& state = states_[steps];
+    if (state.empty()) {
+      pool_.reset(std::vector<uint64_t>{7, 8}, {});
+      step(steps);
+      state = pool_.save();
+    }
+    return state;
+  }
+
+  void load(const std::string& state) {
+    pool_.load(state_after(0));
+    bool is_taken = true;
+    try {
+      pool_.load(state);
+    } catch (const std::invalid_argument&) {
+      is_taken = false;
+    }
+    REQUIRE(pool_.save() == (is_taken ? state : state_after(0)));
+    if (!is_taken) return;
+    pool_.observe();
+    std::string text;
+    std::vector<int64_t> offsets;
+    pool_.prompts(std::vector<int64_t>{0, 1}, text, offsets);
+    for (size_t i = 0; i < kEnvs; ++i) {
+      int64_t expert = pool_.idle_env(i).oracle_action();
+      REQUIRE(expert >= -1 && expert < static_cast<int64_t>(num_actions_));
+    }
+    step(kSteps);
+  }
+
+ private:
+  void step(int steps) {
+    for (int t = 0; t < steps; ++t) {
+      std::vector<int64_t> actions;
+      for (uint64_t i = 0; i < kEnvs; ++i)
+        actions.push_back(static_cast<int64_t>(counter_random(3, 1, i, static_cast<uint64_t>(t)) % num_actions_));
+      pool_.step(actions);
+    }
+  }
+
+  uint64_t num_actions_;
+  Pool pool_;
+  std::map<int, std::string> states_;
+};
+
+// FNV-1a, as the pool's.
+std::string with_checksum(std::string state) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (char c : state) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ULL;
+  state.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+  return state;
+}
+
+Bench& bench_of(size_t index) {
+  static std::map<size_t, Bench> benches;
+  return benches.try_emplace(index, registry()[index].spec).first->second;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Input input(data, size);
+  Bench& bench = bench_of(input.byte() % registry().size());
+  uint8_t kind = input.byte();
+  std::string state = bench.state_after(kind >> 1 & 31);
+  state.resize(state.size() - kChecksumBytes);
+  if (kind & 1) {
+    state = input.rest();
+  } else {
+    while (!input.is_empty()) {
+      size_t at = input.byte();
+      at = (at << 8 | input.byte()) % (state.size() + 1);
+      size_t run = 1 + (input.byte() & 63);
+      uint8_t value = input.byte();
+      if (at == state.size()) {
+        size_t size = state.size() + value;
+        state.resize(size < 128 ? 0 : size - 128);  // cut off or extended
+        if (state.empty()) break;
+      } else {
+        for (size_t i = at; i < at + run && i < state.size(); ++i) state[i] = static_cast<char>(value);
+      }
+    }
+  }
+  bench.load(with_checksum(state));
+  return 0;
+}
