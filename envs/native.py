@@ -164,12 +164,18 @@ class NativeVectorEnv(VectorEnv):
         return self._result(batch)
 
     def step_text(
-        self, responses: Sequence[str], *, mode: ParseMode = "tolerant", fallback: str = "random_legal", penalty: float = -1.0
+        self,
+        responses: Sequence[str],
+        *,
+        mode: ParseMode = "tolerant",
+        fallback: str = "random_legal",
+        penalty: float = -1.0,
     ) -> Step:
         """Parse one response per environment, step, and return what `step` does; info has "parse_status" and "action" [E].
 
-        mode: how a response is read, see `vldac.parse_action`. fallback, for a response without an action: "random_legal" (drawn from the environment's seed and step), "noop" (action
-        0), or "penalty" (as random_legal, and `penalty` is added to the reward).
+        mode: how a response is read, see `vldac.parse_action`. fallback, for a response without an action: "random_legal" (drawn
+        from the environment's seed and step), "noop" (action 0), or "penalty" (as random_legal, and `penalty` is added to the
+        reward).
         """
         if len(responses) != self.num_envs or fallback not in ("random_legal", "noop", "penalty"):
             raise EnvError(
