@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 import vldac
 from vldac.arguments import setting_types
@@ -40,6 +41,18 @@ def test_the_python_page_is_python_and_its_environments_play() -> None:
     scope: dict = {"vldac": vldac}
     exec(next(block for block in blocks if "envs.make" in block), scope)
     assert scope["obs"]["image"].shape == (64, 84, 84, 3) and (scope["reward"] >= 0).all()
+
+
+def test_the_examples_of_the_environments_page_run(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = CODE.findall((ROOT / "docs" / "environments.md").read_text(encoding="utf-8"))
+    playing, copying, batches = blocks[:3]
+    scope: dict = {"buffer": {}, "t": 0, "torch": torch}
+    exec(playing.replace("env.close()", ""), scope)
+    assert "10." in capsys.readouterr().out
+    exec(copying, scope)
+    assert torch.is_tensor(scope["kept"]) and (scope["buffer"][0] == scope["obs"]["image"]).all()
+    exec(batches, scope)
+    assert scope["obs"]["image"].shape[0] == 16
 
 
 def is_function(name: str) -> bool:

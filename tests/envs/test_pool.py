@@ -336,6 +336,23 @@ def test_a_waiting_recv_can_be_interrupted_and_goes_on() -> None:
     assert truncated[0]
 
 
+def test_other_threads_of_python_go_on_while_a_step_waits() -> None:
+    env = make("test/Misbehaving-v0", 1, image_size=(28, 28), kind=3, at_step=1, step_timeout=0.5)
+    env.reset(seed=0)
+    seen, is_done = [], threading.Event()
+
+    def tick() -> None:
+        while not is_done.wait(0.01):
+            seen.append(time.perf_counter())
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    env.step(np.zeros(1, int))  # half a second in native code
+    is_done.set()
+    thread.join()
+    assert len(seen) >= 10
+
+
 def test_recv_keeps_its_batch_past_a_timeout() -> None:
     env = make("test/Misbehaving-v0", 1, image_size=(28, 28), kind=3, at_step=1, step_timeout=0.5)
     env.reset(seed=0)
