@@ -61,7 +61,7 @@ inline constexpr uint64_t kReadOnly = 1;
 
 // Contiguous, row-major memory on the CPU.
 struct SharedArray {
-  std::shared_ptr<void> memory;
+  std::shared_ptr<void> memory;  // points at the first item; a part of a block shares it through the aliasing constructor
   std::vector<int64_t> shape;
   dlpack::DataType dtype;
   bool is_read_only = false;  // told to those who ask for version 1; the others cannot hear it

@@ -41,25 +41,34 @@ void planes_scalar(const uint8_t* pixels, size_t stride, int size, uint8_t* out)
 
 #ifdef VLDAC_X86
 
-// The same for the two patch sizes in use: three loads that end with the row's last byte, one shuffle per load and channel.
+// Which byte of which of three 16-byte loads is a pixel's channel, -1 for none: [channel][load][x]. The third load ends with the
+// row's last byte.
+template <int kSize>
+struct Order {
+  static constexpr int kLast = kSize * 3 - 16;
+  alignas(16) int8_t byte[3][3][16];
+  constexpr Order() : byte{} {
+    for (int c = 0; c < 3; ++c)
+      for (int x = 0; x < 16; ++x) {
+        int at = x * 3 + c;
+        byte[c][0][x] = static_cast<int8_t>(x < kSize && at < 16 ? at : -1);
+        byte[c][1][x] = static_cast<int8_t>(x < kSize && at >= 16 && at < 32 ? at - 16 : -1);
+        byte[c][2][x] = static_cast<int8_t>(x < kSize && at >= 32 ? at - kLast : -1);
+      }
+  }
+};
+
+// The same for the two patch sizes in use: one shuffle per load and channel.
 template <int kSize>
 VLDAC_TARGET("sse4.1") void planes_sse41(const uint8_t* pixels, size_t stride, uint8_t* out) {
   static_assert(kSize == 14 || kSize == 16);
-  constexpr int kLast = kSize * 3 - 16;  // where the third load begins
-  alignas(16) int8_t order[3][3][16];    // [channel][load][x]: which byte of the load is pixel x, -1 for none
-  for (int c = 0; c < 3; ++c)
-    for (int x = 0; x < 16; ++x) {
-      int byte = x * 3 + c;
-      order[c][0][x] = static_cast<int8_t>(x < kSize && byte < 16 ? byte : -1);
-      order[c][1][x] = static_cast<int8_t>(x < kSize && byte >= 16 && byte < 32 ? byte - 16 : -1);
-      order[c][2][x] = static_cast<int8_t>(x < kSize && byte >= 32 ? byte - kLast : -1);
-    }
+  static constexpr Order<kSize> order;
   for (int y = 0; y < kSize; ++y, pixels += stride) {
     __m128i load[3];
-    for (int i = 0; i < 3; ++i) load[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(pixels + (i == 2 ? kLast : i * 16)));
+    for (int i = 0; i < 3; ++i) load[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(pixels + (i == 2 ? order.kLast : i * 16)));
     for (int c = 0; c < 3; ++c) {
       __m128i plane = _mm_setzero_si128();
-      for (int i = 0; i < 3; ++i) plane = _mm_or_si128(plane, _mm_shuffle_epi8(load[i], _mm_load_si128(reinterpret_cast<const __m128i*>(order[c][i]))));
+      for (int i = 0; i < 3; ++i) plane = _mm_or_si128(plane, _mm_shuffle_epi8(load[i], _mm_load_si128(reinterpret_cast<const __m128i*>(order.byte[c][i]))));
       uint8_t* row = out + (c * kSize + y) * kSize;
       if constexpr (kSize == 16) {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(row), plane);
@@ -104,6 +113,7 @@ PatchEmitter::PatchEmitter(const PatchSpec& spec, Isa isa)
     for (int value = 0; value < 256; ++value) {
       auto rescaled = static_cast<float>(value * (1.0 / 255));
       float normalised = (rescaled - static_cast<float>(spec.mean[c])) / static_cast<float>(spec.std[c]);
+      require(std::isfinite(normalised), "standard deviations that leave normalised values finite");
       floats_.push_back(normalised);
       bfloats_.push_back(to_bfloat16(normalised));
     }

@@ -87,24 +87,49 @@ VLDAC_TARGET("sse4.1") void horizontal_sse41(const ResizeAxis& axis, const uint8
   }
 }
 
-VLDAC_TARGET("avx2") void horizontal_avx2(const ResizeAxis& axis, const uint8_t* in, uint8_t* out) {
+// The sum of one output pixel over its taps, `groups` times four: even pairs in the low lane, odd ones in the high lane.
+VLDAC_TARGET("avx2") inline __m256i sum_taps_avx2(const uint8_t* pixel, const int16_t* halves, int groups) {
   const __m256i pairs = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1,  //
                                          6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
-  const __m256i* weight = reinterpret_cast<const __m256i*>(axis.halves.data());
-  for (int x = 0; x < axis.out_size; ++x) {
-    const uint8_t* pixel = in + static_cast<size_t>(axis.taps[x].start) * 3;
-    __m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
-    for (int t = 0; t < axis.stride; t += 4, pixel += 12, weight += 2) {
-      __m256i four = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pixel))), pairs);
-      low = _mm256_add_epi32(low, _mm256_madd_epi16(four, _mm256_loadu_si256(weight)));
-      high = _mm256_add_epi32(high, _mm256_madd_epi16(four, _mm256_loadu_si256(weight + 1)));
-    }
-    __m256i sum = _mm256_add_epi32(low, _mm256_slli_epi32(high, kLowBits));
-    __m128i both = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-    both = _mm_srai_epi32(_mm_add_epi32(both, _mm_set1_epi32(kHalf)), kBits);
-    both = _mm_packs_epi32(both, both);
-    store3(out + x * 3, _mm_cvtsi128_si32(_mm_packus_epi16(both, both)));
+  const __m256i* weight = reinterpret_cast<const __m256i*>(halves);
+  __m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
+  for (int group = 0; group < groups; ++group, pixel += 12, weight += 2) {
+    __m256i four = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pixel))), pairs);
+    low = _mm256_add_epi32(low, _mm256_madd_epi16(four, _mm256_loadu_si256(weight)));
+    high = _mm256_add_epi32(high, _mm256_madd_epi16(four, _mm256_loadu_si256(weight + 1)));
   }
+  return _mm256_add_epi32(low, _mm256_slli_epi32(high, kLowBits));
+}
+
+// Output pixels x and x + 1, of 3 bytes and one more each.
+VLDAC_TARGET("avx2") inline void two_pixels_avx2(const ResizeAxis& axis, const uint8_t* in, int x, int groups, int32_t* out) {
+  const ResizeTaps* taps = axis.taps.data() + x;
+  const int16_t* halves = axis.halves.data() + static_cast<size_t>(x) * groups * 32;
+  __m256i first = sum_taps_avx2(in + taps[0].start * 3, halves, groups);
+  __m256i second = sum_taps_avx2(in + taps[1].start * 3, halves + groups * 32, groups);
+  __m256i sum = _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20), _mm256_permute2x128_si256(first, second, 0x31));
+  sum = _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(kHalf)), kBits);
+  sum = _mm256_packs_epi32(sum, sum);
+  sum = _mm256_packus_epi16(sum, sum);
+  out[0] = _mm_cvtsi128_si32(_mm256_castsi256_si128(sum));
+  out[1] = _mm_cvtsi128_si32(_mm256_extracti128_si256(sum, 1));
+}
+
+// The fourth byte of a pixel is overwritten by the next one; the last two are stored without it. One group of taps, which is all
+// that a picture needs that does not shrink, is worth a loop of its own.
+template <int kGroups>
+VLDAC_TARGET("avx2") void horizontal_avx2(const ResizeAxis& axis, const uint8_t* in, uint8_t* out) {
+  const int groups = kGroups ? kGroups : axis.stride / 4, size = axis.out_size;
+  int32_t pixels[2];
+  int x = 0;
+  for (; x + 2 < size; x += 2, out += 6) {
+    two_pixels_avx2(axis, in, x, groups, pixels);
+    std::memcpy(out, &pixels[0], 4);
+    std::memcpy(out + 3, &pixels[1], 4);
+  }
+  two_pixels_avx2(axis, in, x, groups, pixels);  // the axis ends with a spare pixel
+  store3(out, pixels[0]);
+  if (x + 1 < size) store3(out + 3, pixels[1]);
 }
 
 // Where the halves of the pair of weights (t, t + 1) of one output coordinate are; the high ones are 16 numbers on.
@@ -182,8 +207,9 @@ ResizeAxis::ResizeAxis(int in_size, int out_size)
     taps[x] = {start, end - start};
     stride = std::max(stride, (end - start + 3) / 4 * 4);
   }
+  taps.push_back(taps.back());
   weights.assign(static_cast<size_t>(out_size) * stride, 0);
-  halves.assign(static_cast<size_t>(out_size) * stride * 8, 0);
+  halves.assign(static_cast<size_t>(out_size + 1) * stride * 8, 0);
   for (int x = 0; x < out_size; ++x) {
     double center = (x + 0.5) * scale, total = 0.0;
     exact.assign(taps[x].count, 0.0);
@@ -212,7 +238,7 @@ BicubicResize::BicubicResize(int in_width, int in_height, int out_width, int out
   int lost_rows = in_height - out_height, lost_columns = in_width - out_width;
   is_vertical_first_ = !horizontal_.is_identity && lost_rows > 0 && lost_rows > 2 * lost_columns;
   first_row_ = vertical_.taps.front().start;
-  end_row_ = vertical_.taps.back().start + vertical_.taps.back().count;
+  end_row_ = vertical_.taps[out_height - 1].start + vertical_.taps[out_height - 1].count;
   reach_ = in_row_bytes();
   for (const auto& taps : horizontal_.taps) reach_ = std::max<size_t>(reach_, (static_cast<size_t>(taps.start) + horizontal_.stride) * 3 + 4);
 }
@@ -255,7 +281,8 @@ void BicubicResize::rows(const uint8_t* in, uint8_t* scratch, int first, int cou
 
 void BicubicResize::horizontal_row(const uint8_t* in, uint8_t* out) const noexcept {
 #ifdef VLDAC_X86
-  if (isa_ >= Isa::kAvx2) return horizontal_avx2(horizontal_, in, out);
+  if (isa_ >= Isa::kAvx2 && horizontal_.stride == 4) return horizontal_avx2<1>(horizontal_, in, out);
+  if (isa_ >= Isa::kAvx2) return horizontal_avx2<0>(horizontal_, in, out);
   if (isa_ == Isa::kSse41) return horizontal_sse41(horizontal_, in, out);
 #endif
   horizontal_scalar(horizontal_, in, out);

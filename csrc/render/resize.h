@@ -27,10 +27,10 @@ struct ResizeAxis {
   int in_size, out_size;
   bool is_identity;
   int stride;                   // weights per output coordinate, a multiple of 4; those past `count` are zero
-  std::vector<ResizeTaps> taps;  // [out_size]
+  std::vector<ResizeTaps> taps;  // [out_size + 1]; a spare one, so that kernels may take two at a time
   std::vector<int32_t> weights;  // [out_size][stride], 22-bit fixed point
   // The same weights as two 16-bit halves, weight = high * 2^15 + low, in the order of the kernels' multiply-add:
-  // [out_size][stride / 4][low | high][tap pair][4 times the pair]. Exact, since sums are taken modulo 2^32.
+  // [out_size + 1][stride / 4][low | high][tap pair][4 times the pair]. Exact, since sums are taken modulo 2^32.
   std::vector<int16_t> halves;
 };
 
@@ -57,7 +57,7 @@ class BicubicResize {
   bool is_vertical_first_;
   int first_row_, end_row_;  // the input rows under any tap
   size_t reach_;             // bytes from a row's start that the vector kernels of the horizontal pass may read
-  Isa isa_;
+  [[maybe_unused]] Isa isa_;  // on x86 alone
 };
 
 }  // namespace vldac

@@ -163,7 +163,7 @@ def test_patches_equal_the_image_processor(start: Path) -> None:
     patches, grid = image_patches(images, spec)
     theirs = build_image_processor()(images=list(images), return_tensors="pt")
     assert theirs["image_grid_thw"].tolist() == [list(grid)] * 2
-    torch.testing.assert_close(patches, theirs["pixel_values"], atol=2e-6, rtol=0)
+    assert torch.equal(patches, theirs["pixel_values"])
 
 
 def test_repetition_counts_equal_neighbours_inside_an_episode(config: TrainConfig, start: Path) -> None:

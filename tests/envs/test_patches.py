@@ -146,6 +146,16 @@ def test_bfloat16_patches_are_the_rounded_float32_patches(isa: str, name: str, s
     assert torch.equal(emit(spec, images, "bfloat16"), rounded)
 
 
+def test_a_value_between_two_bfloat16s_becomes_the_even_one(isa: str) -> None:
+    """With this mean and deviation byte v becomes v + 1/2 or close to it: from 128 on halfway between two bfloat16."""
+    arguments: list[Any] = [14, 2, 2, (-0.5 / 255,) * 3, (1 / 255,) * 3, 84, 56, 84, 56]
+    images = pictures(84, 56)
+    floats = torch.from_numpy(_core.PatchEmitter(*arguments, "float32").emit(images))
+    bits = floats.view(torch.int32)
+    assert int((bits & 0xFFFF == 0x8000).sum()) > 1000
+    assert torch.equal(torch.from_dlpack(_core.PatchEmitter(*arguments, "bfloat16").emit(images)), floats.bfloat16())
+
+
 @pytest.mark.parametrize("name", [QWEN2, QWEN3])
 @pytest.mark.parametrize("size", [(84, 56), (300, 300)])
 def test_uint8_patches_are_the_bytes_under_the_float32_patches(isa: str, name: str, size: tuple[int, int]) -> None:
@@ -337,7 +347,7 @@ def test_an_unknown_dtype_is_refused() -> None:
     [
         (0, 0, "a patch of 1 to 64"), (1, 17, "a merge of 1 to 16"), (2, 0, "1 to 16 temporal copies"),
         (7, 85, "a multiple of"), (8, 0, "a multiple of"), (9, "int8", "the format"),
-        (4, (0.0, 1.0, 1.0), "above 0"), (3, (float("nan"), 0.0, 0.0), "finite means"),
+        (4, (0.0, 1.0, 1.0), "above 0"), (4, (1e-45, 1.0, 1.0), "values finite"), (3, (float("nan"), 0.0, 0.0), "finite means"),
     ],
 )  # fmt: skip
 def test_the_core_refuses_a_specification_that_cannot_be_met(position: int, value: Any, expected: str) -> None:

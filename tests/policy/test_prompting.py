@@ -10,6 +10,7 @@ from typing import Any
 
 import hypothesis
 import numpy as np
+import PIL
 import pytest
 import torch
 from hypothesis import strategies as st
@@ -47,11 +48,14 @@ def pillow_processor(constants: dict[str, Any]) -> Any:
 )
 def test_patches_equal_the_pillow_processor_with_each_familys_constants(name: str, size: tuple[int, int]) -> None:
     constants = known_processor(name)
+    height, width = smart_resize(size[1], size[0], spec_of(constants))
+    if int(PIL.__version__.split(".")[0]) < 13 and size[1] - height > max(0, 2 * (size[0] - width)):
+        pytest.skip("Pillow before 13 passes over such an image in the other order (docs/frames.md)")
     images = np.random.default_rng(0).integers(0, 256, (2, size[1], size[0], 3), dtype=np.uint8)
     patches, grid = image_patches(images, spec_of(constants))
     theirs = pillow_processor(constants)(images=list(images), return_tensors="pt")
     assert theirs["image_grid_thw"].tolist() == [list(grid)] * 2
-    torch.testing.assert_close(patches, theirs["pixel_values"], atol=2e-6, rtol=0)
+    assert torch.equal(patches, theirs["pixel_values"])
 
 
 @hypothesis.given(st.integers(1, 900), st.integers(1, 900), st.sampled_from(known_ids()))
