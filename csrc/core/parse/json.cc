@@ -1,6 +1,4 @@
 // RFC 8259, whole: strings and their escapes, numbers, literals, nesting, UTF-8. Of keys that repeat the last one counts.
-#include <array>
-
 #include "core/parse/readers.h"
 
 namespace vldac::parse {

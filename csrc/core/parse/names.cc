@@ -44,20 +44,24 @@ int64_t value_of(std::string_view digits) {
   return error == std::errc() ? value : -1;
 }
 
-int64_t merged(int64_t one, int64_t other) { return one == ActionNames::kNone || one == other ? other : ActionNames::kTwo; }
+int64_t merged(int64_t one, int64_t other) {
+  return one == ActionNames::kNone || one == other ? other : ActionNames::kTwo;
+}
 
 }  // namespace
 
 ActionNames::ActionNames(std::vector<std::string> names, const Synonyms& synonyms, bool accepts_index)
     : names_(std::move(names)), accepts_index_(accepts_index) {
   for (size_t i = 0; i < names_.size(); ++i) {
-    if (exact(names_[i]) != static_cast<int64_t>(i)) throw std::invalid_argument("two actions are named \"" + names_[i] + "\"");
+    if (exact(names_[i]) != static_cast<int64_t>(i))
+      throw std::invalid_argument("two actions are named \"" + names_[i] + "\"");
     add_loose(names_[i], static_cast<int64_t>(i), false);
     lower_case_.push_back(names_[i]);
     for (char& c : lower_case_.back()) c = lower(c);
   }
   for (const auto& [text, action] : synonyms) {
-    if (index(action) == kNone) throw std::invalid_argument("the synonym \"" + text + "\" is of an action that is not there");
+    if (index(action) == kNone)
+      throw std::invalid_argument("the synonym \"" + text + "\" is of an action that is not there");
     add_loose(text, action, true);
   }
 }
@@ -70,8 +74,9 @@ void ActionNames::add_loose(const std::string& name, int64_t action, bool is_syn
     if (entry.text != form.view()) continue;
     if (entry.action == action) return;
     if (is_synonym)
-      throw std::invalid_argument("the synonym \"" + name + "\" means both \"" + names_[static_cast<size_t>(entry.action)] +
-                                  "\" and \"" + names_[static_cast<size_t>(action)] + "\"");
+      throw std::invalid_argument("the synonym \"" + name + "\" means both \"" +
+                                  names_[static_cast<size_t>(entry.action)] + "\" and \"" +
+                                  names_[static_cast<size_t>(action)] + "\"");
   }
   loose_.push_back({std::string(form.view()), action});
 }

@@ -1,4 +1,5 @@
-// What the readers of responses share: a cursor over untrusted bytes, UTF-8, and the decoded content of a short string on the stack.
+// What the readers of responses share: a cursor over untrusted bytes, UTF-8, and a short string's decoded content on the
+// stack.
 #pragma once
 
 #include <array>
@@ -12,7 +13,9 @@ constexpr bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 // What may go on a word; bytes of other scripts do.
-constexpr bool is_word(char c) { return is_letter(c) || is_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
+constexpr bool is_word(char c) {
+  return is_letter(c) || is_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+}
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 inline std::string_view trimmed(std::string_view text) {
@@ -69,7 +72,7 @@ class Word {
   bool is_whole_ = true, begins_with_space_ = false;
 };
 
-// The four hexadecimal digits at `at`, or -1.
+// The number that so many hexadecimal digits at `at` make, or -1.
 int64_t hexadecimal(std::string_view text, size_t at, size_t digits);
 
 // Decode the inside of a JSON string. An escape that JSON does not know stands for its second character.
