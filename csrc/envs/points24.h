@@ -176,6 +176,9 @@ class Points24 final : public Env {
     out.text("cards", names);
     out.text("formula", formula_.text(""));
     out.text("hand", hand);
+    out.number("target", target_);
+    out.text("faces", largest_ == 10 ? "J, Q and K count 10" : "J counts 11, Q 12 and K 13");
+    out.number("largest", largest_);
     FixedText<64> solution;
     const auto& whole = solved();
     for (size_t i = 0; whole.exists && i < whole.items.length; ++i) {

@@ -64,7 +64,9 @@ def numbers(values: list[int]) -> None:
 def bitmaps(paths: list[str]) -> None:
     """Print kBitmaps and kBitmapCoverage."""
     coverage: list[int] = []
-    print("// weight, em, text, advance in 1/64 pixel, box from the upper left corner of the line, offset of its coverage")
+    print(
+        "// weight, em, text, advance in 1/64 pixel, box from the upper left corner of the line, offset of its coverage"
+    )
     print("constexpr Bitmap kBitmaps[] = {")
     for weight, em, characters, words in BITMAPS:
         font = ImageFont.truetype(paths[weight], em, layout_engine=ImageFont.Layout.RAQM)
@@ -118,9 +120,13 @@ def large(paths: list[str]) -> None:
     regular = ImageFont.truetype(paths[0], 2048)
     print("// Made by make_font.py from DejaVu Sans (weight 0) and DejaVu Sans Bold (weight 1); do not edit.")
     print("#pragma once\n\n#include <cstdint>\n\nnamespace vldac::font {\n")
-    print("struct Bitmap {\n  int weight, em;\n  const char* text;\n  int advance, left, top, width, height, offset;\n};")
+    print(
+        "struct Bitmap {\n  int weight, em;\n  const char* text;\n  int advance, left, top, width, height, offset;\n};"
+    )
     print("struct Outline {\n  int weight;\n  char character;\n  int advance, start, size;\n};")
-    print(f"constexpr int kUnits = 2048;\nconstexpr int kAscent = {regular.getmetrics()[0]};  // from a line's top to its baseline\n")
+    print(
+        f"constexpr int kUnits = 2048;\nconstexpr int kAscent = {regular.getmetrics()[0]};  // from a line's top to its baseline\n"
+    )
     bitmaps(paths)
     outlines(paths)
     print("}  // namespace vldac::font")
