@@ -71,7 +71,7 @@ class NativeVectorEnv(VectorEnv):
         self.config = config
         self.env_id, self.num_envs, self.batch_size = config.env_id, config.num_envs, config.batch_size
         self.image_size = config.image_size
-        self.action_names: list[str] = spec.action_names
+        self.action_names: list[str] = spec.actions(config.options)
         self.response_fields = tuple(spec.fields)
         width, height = config.image_size
         emitter = _emitter(config)
@@ -164,7 +164,12 @@ class NativeVectorEnv(VectorEnv):
         return self._result(batch)
 
     def step_text(
-        self, responses: Sequence[str], *, mode: ParseMode = "tolerant", fallback: str = "random_legal", penalty: float = -1.0
+        self,
+        responses: Sequence[str],
+        *,
+        mode: ParseMode = "tolerant",
+        fallback: str = "random_legal",
+        penalty: float = -1.0,
     ) -> Step:
         """Parse one response per environment, step, and return what `step` does; info has "parse_status" and "action" [E].
 
@@ -196,10 +201,10 @@ class NativeVectorEnv(VectorEnv):
     # -- for vision-language models ---------------------------------------------------------------------------------
 
     def prompts(self, env_ids: np.ndarray | None = None) -> list[list[dict[str, Any]]]:
-        """Chat messages per environment (default: all), with one image item for the current observation."""
+        """Chat messages per environment (default: all), with one image item where the observation is a picture."""
         text, offsets = self.prompt_bytes(env_ids)
         data = text.tobytes()
-        return [messages(data[a:b].decode()) for a, b in itertools.pairwise(offsets.tolist())]
+        return [messages(data[a:b].decode(), self._is_image) for a, b in itertools.pairwise(offsets.tolist())]
 
     def prompt_bytes(self, env_ids: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The prompts' texts as one UTF-8 buffer [bytes] uint8 and where each begins [R + 1] int64."""

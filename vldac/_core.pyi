@@ -139,6 +139,9 @@ class EnvSpec:
     def id(self) -> str: ...
     @property
     def action_names(self) -> list[str]: ...
+    def actions(self, options: Mapping[str, float]) -> list[str]:
+        """The names of the actions with these options; those that are not named have their initial values."""
+
     @property
     def max_episode_steps(self) -> int:
         """The limit that upstream registers."""

@@ -107,7 +107,8 @@ class Points24 final : public Env {
                         {"target_points", 24, "what the formula must equal, 2 to 999"},
                         {"solvable_only", 0, "draw anew until the cards can make the target"},
                         {"compat", 0, "score as upstream does, by Python's eval of the joined items"}},
-            .is_bounded = true};
+            .is_bounded = true,
+            .actions_with = [](const Options& options) { return actions(options.at("treat_face_cards_as_10") != 0.0 ? 10 : 13); }};
   }
   explicit Points24(const Options& options)
       : largest_(options.at("treat_face_cards_as_10") != 0.0 ? 10 : 13),
