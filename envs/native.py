@@ -204,7 +204,7 @@ class NativeVectorEnv(VectorEnv):
         """Chat messages per environment (default: all), with one image item where the observation is a picture."""
         text, offsets = self.prompt_bytes(env_ids)
         data = text.tobytes()
-        return [messages(data[a:b].decode(), self._is_image) for a, b in itertools.pairwise(offsets.tolist())]
+        return [messages(data[a:b].decode(), self._key is not None) for a, b in itertools.pairwise(offsets.tolist())]
 
     def prompt_bytes(self, env_ids: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The prompts' texts as one UTF-8 buffer [bytes] uint8 and where each begins [R + 1] int64."""

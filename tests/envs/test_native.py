@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from vldac.envs.catalogue import native_spec
 
 from vldac.envs import list_ids, make
-from vldac.envs.catalogue import native_spec
 from vldac.errors import EnvError
-
 
 WITH_PICTURES = [env_id for env_id in list_ids() if native_spec(env_id).observation == "image"]
 
