@@ -97,7 +97,7 @@ def same(ours: object, theirs: object) -> bool:
 def test_compat_equals_pythons_eval_on_random_formulas() -> None:
     """At least 100,000 compared, at least a third of them with a value, some with powers, floors, huge numbers."""
     compared = valued = floats = powers = without = 0
-    for items in formulas(random.Random(24), 150_000):
+    for items in formulas(random.Random(24), 102_000):
         text = "".join(items)
         if is_a_tower(text):
             continue
@@ -181,7 +181,7 @@ def by_fractions(items: list[str]) -> Fraction | None:
 
 def test_the_exact_value_equals_fractions_on_random_formulas() -> None:
     compared = valued = 0
-    for items in formulas(random.Random(12), 60_000):
+    for items in formulas(random.Random(12), 30_000):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs = by_fractions(items)
@@ -189,7 +189,7 @@ def test_the_exact_value_equals_fractions_on_random_formulas() -> None:
         assert ours == (None if theirs is None else (theirs.numerator, theirs.denominator)), "".join(items)
         compared += 1
         valued += theirs is not None
-    assert compared > 50_000 and valued > 10_000
+    assert compared > 25_000 and valued > 5_000
 
 
 def test_the_exact_value_has_no_quirks() -> None:
