@@ -71,7 +71,7 @@ class NativeVectorEnv(VectorEnv):
         self.config = config
         self.env_id, self.num_envs, self.batch_size = config.env_id, config.num_envs, config.batch_size
         self.image_size = config.image_size
-        self.action_names: list[str] = spec.action_names
+        self.action_names: list[str] = spec.actions(config.options)
         self.response_fields = tuple(spec.fields)
         width, height = config.image_size
         emitter = _emitter(config)
@@ -202,10 +202,10 @@ class NativeVectorEnv(VectorEnv):
     # -- for vision-language models ---------------------------------------------------------------------------------
 
     def prompts(self, env_ids: np.ndarray | None = None) -> list[list[dict[str, Any]]]:
-        """Chat messages per environment (default: all), with one image item for the current observation."""
+        """Chat messages per environment (default: all), with one image item where the observation is a picture."""
         text, offsets = self.prompt_bytes(env_ids)
         data = text.tobytes()
-        return [messages(data[a:b].decode()) for a, b in itertools.pairwise(offsets.tolist())]
+        return [messages(data[a:b].decode(), self._key is not None) for a, b in itertools.pairwise(offsets.tolist())]
 
     def prompt_bytes(self, env_ids: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The prompts' texts as one UTF-8 buffer [bytes] uint8 and where each begins [R + 1] int64."""

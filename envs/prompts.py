@@ -13,14 +13,33 @@ _PAPER = {
     ),
     "gym_cards/EZPoints-v0": (
         "You see two cards; J, Q and K count 10, A counts 1. Write a formula that uses each card's number exactly once and "
-        'equals 12, one symbol at a time. The formula so far: "{formula}". '
+        'equals {target}, one symbol at a time. The formula so far: "{formula}". '
         'Choose the next symbol from "1" to "10", "+", "*", "="; "=" ends the game. '
         'Answer with one JSON object: {{"thoughts": "<reason step by step>", "action": "<symbol>"}}'
+    ),
+    "gym_cards/Points24-v0": (
+        "You see four cards; {faces}, A counts 1. Write a formula that uses each card's number exactly once and equals "
+        '{target}, one symbol at a time. The formula so far: "{formula}". '
+        'Choose the next symbol from "1" to "{largest}", "+", "-", "*", "/", "(", ")", "="; "=" ends the game. '
+        'Answer with one JSON object: {{"thoughts": "<reason step by step>", "action": "<symbol>"}}'
+    ),
+    "gym_cards/Blackjack-v0": (
+        "You play blackjack: you see one card of the dealer, and yours. J, Q and K count 10, A counts 11 or 1. Get closer to 21 "
+        'than the dealer, but not over it. Actions: "hit" takes another card, "stand" ends your turn. '
+        'Answer with one JSON object: {{"thoughts": "<reason step by step>", "action": "<stand or hit>"}}'
+    ),
+    "Blackjack-symbolic-v0": (
+        "You play blackjack: you hold {points} points (usable aces: {usable_ace}), the dealer shows {dealer}; an ace is shown as 1. "
+        'Get closer to 21 than the dealer, but not over it. Actions: "hit" takes another card, "stand" ends your turn. '
+        'Answer with one JSON object: {{"thoughts": "<reason step by step>", "action": "<stand or hit>"}}'
     ),
 }
 _SHORT = {
     "gym_cards/NumberLine-v0": "Move current to target with - or +. Answer in JSON.",
-    "gym_cards/EZPoints-v0": "Make 12. Answer in JSON.",
+    "gym_cards/EZPoints-v0": "Make {target}. Answer in JSON.",
+    "gym_cards/Points24-v0": "Make {target}. Answer in JSON.",
+    "gym_cards/Blackjack-v0": "Stand or hit. Answer in JSON.",
+    "Blackjack-symbolic-v0": "Points {points}, usable ace {usable_ace}, dealer {dealer}. Stand or hit. Answer in JSON.",
 }
 
 
@@ -29,6 +48,7 @@ def template(env_id: str, style: str) -> str:
     return (_SHORT if style == "short" else _PAPER).get(env_id, "")
 
 
-def messages(text: str) -> list[dict[str, Any]]:
+def messages(text: str, has_image: bool = True) -> list[dict[str, Any]]:
     """Return the chat messages of one observation."""
-    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+    image = [{"type": "image"}] if has_image else []
+    return [{"role": "user", "content": [*image, {"type": "text", "text": text}]}]

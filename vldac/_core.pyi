@@ -139,6 +139,9 @@ class EnvSpec:
     def id(self) -> str: ...
     @property
     def action_names(self) -> list[str]: ...
+    def actions(self, options: Mapping[str, float]) -> list[str]:
+        """The names of the actions with these options; those that are not named have their initial values."""
+
     @property
     def max_episode_steps(self) -> int:
         """The limit that upstream registers."""
@@ -333,6 +336,15 @@ class Pcg64:
 
 def counter_random(seed: int, purpose: int, env: int, counter: int) -> int:
     """A 64-bit word that depends on its four keys alone."""
+
+def evaluate_formula(tokens: Sequence[str], compat: bool) -> tuple[int, int] | int | float | None:
+    """The exact value as (numerator, denominator); with compat what Python's eval makes of the joined items; None: no value.
+
+    Items are "1" to "13", "+", "-", "*", "/", "(", ")" and a blank; at most 32 of them.
+    """
+
+def solve_points(numbers: Sequence[int], target: int, prefix: Sequence[str]) -> list[str] | None:
+    """Items that complete `prefix` to a formula of at most 20 items that uses every number once and equals the target."""
 
 def env_specs() -> list[EnvSpec]: ...
 def gae(

@@ -245,6 +245,7 @@ void bind_envs(py::module_& module) {
   py::class_<EnvSpec>(module, "EnvSpec")
       .def_readonly("id", &EnvSpec::id)
       .def_readonly("action_names", &EnvSpec::action_names)
+      .def("actions", [](const EnvSpec& spec, const Options& given) { return spec.actions(with_defaults(spec, given)); }, py::arg("options"))
       .def_readonly("max_episode_steps", &EnvSpec::max_episode_steps)
       .def_readonly("task_episode_steps", &EnvSpec::task_episode_steps)
       .def_readonly("fields", &EnvSpec::fields)

@@ -88,6 +88,11 @@ struct EnvSpec {
   // Every call takes a constant, short time: where waking a thread would cost more, the pool's caller makes the calls itself.
   bool is_bounded = false;
   bool is_listed = true;  // false: for tests
+  // Where options change what actions there are.
+  std::vector<std::string> (*actions_with)(const Options&) = nullptr;
+
+  // The names of the actions with these options, which are complete (with_defaults).
+  std::vector<std::string> actions(const Options& chosen) const { return actions_with ? actions_with(chosen) : action_names; }
 };
 
 struct EnvEntry {

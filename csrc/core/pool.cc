@@ -188,6 +188,7 @@ Pool::Pool(PoolConfig config) : config_(std::move(config)), process_(process_id(
   batch_size_ = static_cast<size_t>(config_.batch_size);
   config_.num_threads = std::min(config_.num_threads, config_.num_envs);
   config_.options = with_defaults(entry.spec, config_.options);
+  num_actions_ = static_cast<int64_t>(entry.spec.actions(config_.options).size());
   if (config_.patches && (config_.patches->spec().in_width != config_.width || config_.patches->spec().in_height != config_.height ||
                           entry.spec.observation.kind != ObsKind::kImage))
     throw std::invalid_argument("patches: expected an emitter of this environment's pictures");
@@ -251,10 +252,9 @@ void Pool::check_ids(std::span<const int64_t> env_ids) const {
 }
 
 void Pool::check_actions(std::span<const int64_t> actions) const {
-  auto count = static_cast<int64_t>(core_->config.entry->spec.action_names.size());
   for (int64_t action : actions)
-    if (action < 0 || action >= count)
-      throw std::invalid_argument("actions: expected 0 to " + std::to_string(count - 1) + ", got " + std::to_string(action));
+    if (action < 0 || action >= num_actions_)
+      throw std::invalid_argument("actions: expected 0 to " + std::to_string(num_actions_ - 1) + ", got " + std::to_string(action));
 }
 
 void Pool::require_none_in_flight(const char* call) const {

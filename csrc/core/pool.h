@@ -115,6 +115,7 @@ class Pool {
 
   PoolConfig config_;
   size_t batch_size_;
+  int64_t num_actions_ = 0;
   std::shared_ptr<Core> core_;
   std::vector<std::thread> threads_;
   std::function<void()> poll_;

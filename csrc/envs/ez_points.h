@@ -157,6 +157,7 @@ class EzPoints final : public Env {
     out.text("cards", names);
     out.text("formula", formula_.text(""));
     out.text("hand", hand);
+    out.number("target", target_);
   }
 
   void render(uint8_t* pixels, int width, int height) const override {

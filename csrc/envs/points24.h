@@ -107,7 +107,8 @@ class Points24 final : public Env {
                         {"target_points", 24, "what the formula must equal, 2 to 999"},
                         {"solvable_only", 0, "draw anew until the cards can make the target"},
                         {"compat", 0, "score as upstream does, by Python's eval of the joined items"}},
-            .is_bounded = true};
+            .is_bounded = true,
+            .actions_with = [](const Options& options) { return actions(options.at("treat_face_cards_as_10") != 0.0 ? 10 : 13); }};
   }
   explicit Points24(const Options& options)
       : largest_(options.at("treat_face_cards_as_10") != 0.0 ? 10 : 13),
@@ -176,6 +177,9 @@ class Points24 final : public Env {
     out.text("cards", names);
     out.text("formula", formula_.text(""));
     out.text("hand", hand);
+    out.number("target", target_);
+    out.text("faces", largest_ == 10 ? "J, Q and K count 10" : "J counts 11, Q 12 and K 13");
+    out.number("largest", largest_);
     FixedText<64> solution;
     const auto& whole = solved();
     for (size_t i = 0; whole.exists && i < whole.items.length; ++i) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <string_view>
 
 #include "render/font_data.h"
@@ -52,9 +53,11 @@ class Canvas {
       auto glyph = static_cast<size_t>(found - font::kCharacters);
       double width = font::kWidths[glyph] / scale;
       double bottom = top + font::kHeight / scale;
-      for (int y = bound(static_cast<long>(std::floor(top)), height_); y < bound(static_cast<long>(std::ceil(bottom)), height_); ++y)
-        for (int x = bound(static_cast<long>(std::floor(left)), width_); x < bound(static_cast<long>(std::ceil(left + width)), width_); ++x)
-          blend(x, y, color, coverage(glyph, (x - left) * scale, (y - top) * scale, scale));
+      int first = bound(static_cast<long>(std::floor(top)), height_), last = bound(static_cast<long>(std::ceil(bottom)), height_);
+      for (int x = bound(static_cast<long>(std::floor(left)), width_); x < bound(static_cast<long>(std::ceil(left + width)), width_); ++x) {
+        Span columns((x - left) * scale, scale, font::kWidths[glyph]);
+        for (int y = first; y < last; ++y) blend(x, y, color, coverage(glyph, columns, Span((y - top) * scale, scale, font::kHeight)));
+      }
       left += width;
     }
   }
@@ -62,21 +65,31 @@ class Canvas {
  private:
   static int bound(long value, int limit) { return static_cast<int>(std::clamp<long>(value, 0, limit)); }
 
-  // Mean coverage of the glyph over the square [u, u + side) x [v, v + side) in font pixels.
-  static double coverage(size_t glyph, double u, double v, double side) {
-    int width = font::kWidths[glyph];
-    const uint8_t* data = font::kCoverage + font::kOffsets[glyph];
+  // The font pixels that [start, start + side) overlaps in one direction, and by how much each.
+  struct Span {
+    static constexpr int kMax = font::kHeight;
+    static_assert(*std::max_element(std::begin(font::kWidths), std::end(font::kWidths)) <= kMax);
+    Span(double start, double side, int limit) : side(side), first(std::max(0, static_cast<int>(std::floor(start)))) {
+      for (int i = first; i < std::min<double>(limit, start + side); ++i)
+        overlap[count++] = std::min(start + side, i + 1.0) - std::max(start, static_cast<double>(i));
+    }
+    double side;
+    int first, count = 0;
+    double overlap[kMax];
+  };
+  // Mean coverage of the glyph over the columns and rows.
+  static double coverage(size_t glyph, const Span& columns, const Span& rows) {
     double total = 0.0;
-    for (int y = std::max(0, static_cast<int>(std::floor(v))); y < std::min<double>(font::kHeight, v + side); ++y)
-      for (int x = std::max(0, static_cast<int>(std::floor(u))); x < std::min<double>(width, u + side); ++x) {
-        double overlap_x = std::min(u + side, x + 1.0) - std::max(u, static_cast<double>(x));
-        double overlap_y = std::min(v + side, y + 1.0) - std::max(v, static_cast<double>(y));
-        total += overlap_x * overlap_y * data[y * width + x];
-      }
-    return total / (side * side * 255.0);
+    for (int y = 0; y < rows.count; ++y) {
+      const uint8_t* data = font::kCoverage + font::kOffsets[glyph] + (rows.first + y) * font::kWidths[glyph] + columns.first;
+      for (int x = 0; x < columns.count; ++x)
+        if (data[x]) total += columns.overlap[x] * rows.overlap[y] * data[x];
+    }
+    return total / (columns.side * rows.side * 255.0);
   }
 
   void blend(int x, int y, Color color, double alpha) {
+    if (alpha == 0.0) return;
     uint8_t* pixel = pixels_ + (static_cast<size_t>(y) * width_ + x) * 3;
     for (int c = 0; c < 3; ++c)
       pixel[c] = static_cast<uint8_t>(std::lround(pixel[c] + (static_cast<double>(color[c]) - pixel[c]) * alpha));
