@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vldac import _core
 from vldac.envs.native import TASK_STEP_LIMITS, NativeVectorEnv
 from vldac.errors import EnvError, nearest
+
+if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
 
 __all__ = ["NativeVectorEnv", "list_ids", "make"]
 
@@ -26,17 +29,22 @@ def make(
     num_threads: int | None = None,
     rng: str = "episode",
     task: str | None = None,
-    prompt: str = "paper",
+    prompt: Any = "paper",
     image_size: tuple[int, int] | None = None,
     max_episode_steps: int | None = None,
     **options: Any,
-) -> NativeVectorEnv:
+) -> Any:
     """Return a vector environment with same-step autoreset.
 
     rng: "episode" (episode 0 of environment i draws from PCG64(SeedSequence(s + i)), episode e from SeedSequence([s + i, e]))
     or "stream". task: None is upstream's environment, "vldac" adds the paper's step limit. image_size: (width, height) pixels,
     default 300x300. Raises EnvError for unknown ids and options.
+    "gymnasium:<id>" makes a Python environment in worker processes, "envpool:<id>" one of EnvPool's; see `make_gymnasium` and
+    `make_envpool` for their options.
     """
+    if env_id.startswith(("gymnasium:", "envpool:")):
+        given = {"seed": seed, "num_threads": num_threads, "rng": rng, "task": task, "prompt": prompt, "image_size": image_size}
+        return _make_foreign(env_id, num_envs, given | {"max_episode_steps": max_episode_steps} | options)
     if env_id not in list_ids():
         raise EnvError(
             expected=f"one of {', '.join(list_ids())}{nearest(env_id, list_ids())}",
@@ -63,6 +71,16 @@ def make(
         env_id, num_envs, seed=seed, num_threads=num_threads or min(num_envs, os.cpu_count() or 1), rng=rng, task=task,
         prompt=prompt, image_size=_size(image_size), max_episode_steps=limit,
     )  # fmt: skip
+
+
+def _make_foreign(env_id: str, num_envs: int, options: dict[str, Any]) -> VectorEnv[Any, Any, Any]:
+    if env_id.startswith("envpool:"):
+        from vldac.envs.envpool_env import make_envpool
+
+        return make_envpool(env_id, num_envs, **options)
+    from vldac.envs.gymnasium_env import make_gymnasium
+
+    return make_gymnasium(env_id, num_envs, **options)
 
 
 def _size(given: tuple[int, int] | None) -> tuple[int, int]:
