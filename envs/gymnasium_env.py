@@ -48,11 +48,14 @@ class GymnasiumVectorEnv(WorkerVectorEnv):
         if found is not None:
             self.action_names = found
         space = self.single_action_space
-        if names is not None and not (isinstance(space, gym.spaces.Discrete) and space.n == len(names) == len(set(names))):
+        if names is not None and not (
+            isinstance(space, gym.spaces.Discrete) and space.n == len(names) == len(set(names))
+        ):
             self.close()
             raise EnvError(
-                expected=f"a different name for each action of {space}", got=repr(list(names)), where="action_names", do="correct them"
-            )
+                expected=f"a different name for each action of {space}", got=repr(list(names)), where="action_names",
+                do="correct them",
+            )  # fmt: skip
         self._template_fields = _fields(self._prompt) if isinstance(self._prompt, str) else frozenset()
 
     @property
@@ -135,7 +138,7 @@ def make_gymnasium(
     start_timeout: float = 120.0, max_restarts: int = 3, info_bytes: int = 1 << 16, text_bytes: int = 1 << 14,
     worker_variables: Mapping[str, str] | None = None, **unknown: Any,
 ) -> GymnasiumVectorEnv:  # fmt: skip
-    """Return `num_envs` environments gym.make(env_id, **env_kwargs) in `num_workers` processes (default: one per core, at most one each).
+    """Return `num_envs` environments gym.make(env_id, **env_kwargs) in `num_workers` processes (default: as many as cores).
 
     imports: modules that register the id, imported in the workers (as in "module:Id-v0"); some packages are known. The workers are
     fresh interpreters with the parent's `sys.path`; they do not run the main module, so that a script needs no guard.

@@ -19,14 +19,16 @@ def is_picture(space: gym.Space[Any]) -> bool:
 
 def shows_picture(space: gym.Space[Any]) -> bool:
     """Return whether an observation is a picture, or has one as its entry "image"."""
-    return is_picture(space) or (isinstance(space, spaces.Dict) and "image" in space.spaces and is_picture(space["image"]))
+    return is_picture(space) or (
+        isinstance(space, spaces.Dict) and "image" in space.spaces and is_picture(space["image"])
+    )
 
 
 class ImageView:
     """Maps observations of an environment to what the vector environment returns.
 
-    An observation that is a picture becomes {"image": it}. With `render_image` the rendered picture is "image", beside the entries of a
-    Dict observation or beside "state", the observation itself. Everything else stays as it is. image_size: (width, height) in pixels
+    An observation that is a picture becomes {"image": it}. With `render_image` the rendered picture is "image", beside the entries
+    of a Dict observation or beside "state", the observation itself. Everything else stays as it is. image_size: (width, height) in pixels
     to which pictures are resized (Pillow's bicubic), None leaves them.
     """
 

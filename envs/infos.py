@@ -11,7 +11,7 @@ def add_info(batch: dict[str, Any], info: dict[str, Any], row: int, count: int) 
     """Add one environment's info to `batch` at `row` of `count`; returns `batch`.
 
     Every key gets an array [count] (numbers and arrays of their dtype, everything else objects; dictionaries are batched inside)
-    and a mask "_key" [count] bool. `gymnasium.vector.VectorEnv._add_info` sizes by the number of environments; a batch may be smaller.
+    and a mask "_key" [count] bool. (Gymnasium's own `_add_info` sizes by the number of environments; a batch may be smaller.)
     """
     for key, value in info.items():
         if key == "final_obs":

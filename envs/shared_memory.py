@@ -131,7 +131,9 @@ class DictSlots(Slots):
 
     def write(self, slot: int, value: Any) -> None:
         if not isinstance(value, dict) or value.keys() != self.parts.keys():
-            raise ValueError(f"entries {', '.join(self.parts)} expected, got {list(value) if isinstance(value, dict) else value!r}")
+            raise ValueError(
+                f"entries {', '.join(self.parts)} expected, got {list(value) if isinstance(value, dict) else value!r}"
+            )
         for key, part in self.parts.items():
             part.write(slot, value[key])
 
@@ -163,12 +165,19 @@ def space_fields(space: gym.Space[Any], name: str, num_slots: int, text_bytes: i
     """Return the arrays that hold `num_slots` samples of a space; `text_bytes` caps a Text, in UTF-8 bytes."""
     match space:
         case spaces.Dict():
-            return _join(space_fields(part, f"{name}.{key}", num_slots, text_bytes) for key, part in space.spaces.items())
+            return _join(
+                space_fields(part, f"{name}.{key}", num_slots, text_bytes) for key, part in space.spaces.items()
+            )
         case spaces.Tuple():
-            return _join(space_fields(part, f"{name}.{i}", num_slots, text_bytes) for i, part in enumerate(space.spaces))
+            return _join(
+                space_fields(part, f"{name}.{i}", num_slots, text_bytes) for i, part in enumerate(space.spaces)
+            )
         case spaces.Text():
             size = min(4 * space.max_length, text_bytes)
-            return [Field(name, np.dtype(np.uint8), (num_slots, size)), Field(f"{name}#", np.dtype(np.int32), (num_slots,))]
+            return [
+                Field(name, np.dtype(np.uint8), (num_slots, size)),
+                Field(f"{name}#", np.dtype(np.int32), (num_slots,)),
+            ]
     if space.dtype is None or space.shape is None:
         raise EnvError(expected="a space of a fixed shape", got=repr(space), where=name, do="wrap the environment")
     return [Field(name, np.dtype(space.dtype), (num_slots, *space.shape))]

@@ -65,7 +65,11 @@ def encode_space(space: gym.Space[Any], where: str) -> dict[str, Any]:
         case spaces.MultiDiscrete():
             return {"kind": "MultiDiscrete", "nvec": space.nvec, "start": space.start, "dtype": space.dtype.str}
         case spaces.MultiBinary():
-            return {"kind": "MultiBinary", "n": list(np.atleast_1d(space.n).tolist()), "is_flat": isinstance(space.n, int)}
+            return {
+                "kind": "MultiBinary",
+                "n": list(np.atleast_1d(space.n).tolist()),
+                "is_flat": isinstance(space.n, int),
+            }
         case spaces.Text():
             return {"kind": "Text", "max": space.max_length, "min": space.min_length, "characters": space.characters}
         case spaces.Dict():

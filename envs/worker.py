@@ -26,12 +26,18 @@ from vldac.envs.shared_memory import Segment, space_slots
 from vldac.envs.values import decode, decode_space, encode, encode_info, encode_space
 from vldac.envs.worker_protocol import LENGTH, MESSAGE, Command, Mark, Status, episode_seed, segment_fields
 
+from vldac.errors import EnvError
+
 _ATTEMPTS = 3
 """Instances that may fail to begin one episode before the process gives up."""
 _FLUSH_NS = 1_000_000
 """Finished environments are told of at least this often."""
 _PR_SET_PDEATHSIG = 1
 _STEP, _CLOSE = int(Command.STEP), int(Command.CLOSE)
+_SLOT, _BEGAN, _FINAL, _INFO, _OBSERVED = (
+    int(getattr(Mark, name)) for name in ("SLOT", "BEGAN", "FINAL", "INFO", "OBSERVED")
+)
+_OK = int(Status.OK)
 
 
 def main(commands: int, results: int, life: int, memory: int) -> None:
@@ -49,6 +55,8 @@ def main(commands: int, results: int, life: int, memory: int) -> None:
         worker = Worker(start, commands, results)
     except Exception as error:
         write_frame(results, encode({"error": describe(error)}))
+        if isinstance(error, gym.error.Error | EnvError | ImportError):
+            sys.exit(1)  # the message says it all
         raise
     write_frame(results, encode(worker.report()))
     frame = read_frame(commands)
@@ -60,7 +68,7 @@ def main(commands: int, results: int, life: int, memory: int) -> None:
 def die_with_pipe(life: int) -> None:
     """Have the kernel kill this process group once the other end of a pipe is closed, whatever this process is doing then.
 
-    Unlike a watching thread this needs no GIL, and unlike PR_SET_PDEATHSIG it looks at the process, not at the thread that started us.
+    Unlike a watching thread this needs no GIL; unlike PR_SET_PDEATHSIG it is about the process, not the thread that started us.
     Elsewhere than on Linux a worker notices at its next command.
     """
     if sys.platform.startswith("linux"):
@@ -198,7 +206,7 @@ class Worker:
             return served[1]
         self._serving[self._index] = env
         self._beat_ns[self._index] = time.monotonic_ns()
-        status = Status.OK
+        status = _OK
         try:
             marks = self._step(env) if command == _STEP else self._reset(env, command)
         except Exception as error:  # noqa: BLE001 - a fault of the environment is data
@@ -216,7 +224,9 @@ class Worker:
             if self._mode is not AutoresetMode.NEXT_STEP:
                 raise RuntimeError("stepped before it was reset")
             arrays["reward"][env], arrays["terminated"][env], arrays["truncated"][env] = 0.0, False, False
-            return self._begin(env, int(arrays["episode"][env]) + 1, is_recovery=False, options=None, final_info=None, marks=0)
+            return self._begin(
+                env, int(arrays["episode"][env]) + 1, is_recovery=False, options=None, final_info=None, marks=0
+            )
         obs, reward, terminated, truncated, info = self._envs[env].step(self._action.read(env))
         reward = float(np.asarray(reward).item())
         if not math.isfinite(reward):
@@ -225,23 +235,27 @@ class Worker:
         ended = terminated or truncated
         final_slot = 2 * self._num_envs + env
         marks = 0 if ended and same_step else self._slot_mark(env)
-        self._obs.write(final_slot if ended and same_step else self._slot_of(env), self._view.apply(obs, self._envs[env]))
+        self._obs.write(
+            final_slot if ended and same_step else self._slot_of(env), self._view.apply(obs, self._envs[env])
+        )
         arrays["reward"][env], arrays["terminated"][env], arrays["truncated"][env] = reward, terminated, truncated
         if not ended:
-            return marks | Mark.OBSERVED | self._inform(env, info, None, ())
+            return marks | _OBSERVED | self._inform(env, info, None, ())
         self._needs_reset[env] = True
         if not same_step:
-            return marks | Mark.OBSERVED | self._inform(env, info, None, ())
+            return marks | _OBSERVED | self._inform(env, info, None, ())
         self._beat_ns[self._index] = time.monotonic_ns()
         episode = int(arrays["episode"][env]) + 1
-        return self._begin(env, episode, is_recovery=False, options=None, final_info=info, marks=Mark.FINAL)
+        return self._begin(env, episode, is_recovery=False, options=None, final_info=info, marks=_FINAL)
 
     def _reset(self, env: int, command: int) -> int:
         arrays = self._arrays
         length = int(arrays["options_length"][0])
         options = decode(arrays["options"][:length].tobytes()) if length and command == Command.RESET else None
         is_recovery = command == Command.RECOVER
-        return self._begin(env, int(arrays["episode"][env]), is_recovery=is_recovery, options=options, final_info=None, marks=0)
+        return self._begin(
+            env, int(arrays["episode"][env]), is_recovery=is_recovery, options=options, final_info=None, marks=0
+        )
 
     def _begin(
         self, env: int, episode: int, *, is_recovery: bool, options: dict[str, Any] | None, final_info: Any, marks: int,
@@ -261,7 +275,7 @@ class Worker:
                     raise _Hopeless(f"{_ATTEMPTS} instances could not begin an episode: {describe(error)}") from error
                 self._replace(env)
         self._needs_reset[env] = False
-        marks |= self._slot_mark(env) | Mark.OBSERVED | Mark.BEGAN
+        marks |= self._slot_mark(env) | _OBSERVED | _BEGAN
         return marks | self._inform(env, info, final_info, faults)
 
     def _seed(self, env: int, episode: int, is_recovery: bool, attempt: int) -> int | None:
@@ -272,7 +286,7 @@ class Worker:
             return None
         return episode_seed(seed, episode)
 
-    def _fault(self, env: int, error: Exception) -> tuple[Status, int]:
+    def _fault(self, env: int, error: Exception) -> tuple[int, int]:
         """The episode is lost: go on with a fresh instance, in its next episode where the mode resets in the same step."""
         text = describe(error)
         try:
@@ -300,10 +314,10 @@ class Worker:
         return (1 - int(self._arrays["seen"][env])) * self._num_envs + env
 
     def _slot_mark(self, env: int) -> int:
-        return 0 if self._arrays["seen"][env] else Mark.SLOT
+        return 0 if self._arrays["seen"][env] else _SLOT
 
     def _inform(self, env: int, info: dict[str, Any], final_info: Any, faults: Any) -> int:
-        """Write what goes with an observation; returns Mark.INFO if there is anything."""
+        """Write what goes with an observation; returns _INFO if there is anything."""
         if not info and final_info is None and not faults:
             return 0
         space = self._arrays["info"][env]
@@ -318,7 +332,7 @@ class Worker:
             data = self._shorten(record, len(space))
         space[: len(data)] = np.frombuffer(data, np.uint8)
         self._arrays["info_length"][env] = len(data)
-        return Mark.INFO
+        return _INFO
 
     @staticmethod
     def _shorten(record: dict[str, Any], limit: int) -> bytes:

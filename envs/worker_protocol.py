@@ -78,7 +78,13 @@ def control_fields(num_envs: int, num_workers: int, info_bytes: int) -> list[Fie
 
 
 def segment_fields(
-    observation: gym.Space[Any], action: gym.Space[Any], *, num_envs: int, num_workers: int, info_bytes: int, text_bytes: int
+    observation: gym.Space[Any],
+    action: gym.Space[Any],
+    *,
+    num_envs: int,
+    num_workers: int,
+    info_bytes: int,
+    text_bytes: int,
 ) -> list[Field]:
     """Return all arrays of the segment: slots k * num_envs + e, k = 0, 1 in turns, 2 final."""
     return [

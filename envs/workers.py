@@ -35,8 +35,15 @@ from vldac.envs.worker_protocol import MESSAGE, Command, Mark, Status, segment_f
 from vldac.errors import EnvError
 
 _IDLE, _BUSY, _DONE = 0, 1, 2
+_STEP, _RESET, _RECOVER = int(Command.STEP), int(Command.RESET), int(Command.RECOVER)
+_SLOT, _BEGAN, _INFO, _OBSERVED = (
+    int(Mark.SLOT),
+    int(Mark.BEGAN),
+    int(Mark.INFO),
+    int(Mark.OBSERVED),
+)  # plain: these are hot
 _MAX_SEED = 2**62
-_CLOSE_GRACE_S = 5.0
+_CLOSE_GRACE_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +97,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         self._state = np.full(count, _IDLE)
         self._pending = np.zeros(count, np.int64)
         """[E]: the command that a worker has not answered yet, or 0"""
+        self._num_pending = [0] * workers
         self._sequence = np.zeros(count, np.int64)
         self._sent_episode = np.zeros(count, np.int64)
         self._slot = np.zeros(count, np.int64)
@@ -114,11 +122,10 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         self._warned: set[str] = set()
         self._is_open = True
         self._memory = create_memory()
-        self._life = os.pipe()
         self._workers: list[WorkerProcess] = []
         self._poller = select.poll()
         self._by_fd: dict[int, int] = {}
-        self._finalizer = weakref.finalize(self, _shut_down, self._pid, self._workers, (self._memory, *self._life))
+        self._finalizer = weakref.finalize(self, _shut_down, self._pid, self._workers, self._memory)
         _watch_forks(self)
         self._segment: Segment | None = None
         self._report: dict[str, Any] = {}
@@ -145,14 +152,14 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
             rows = self._masked(options.pop("reset_mask", None))
             seeds = self._seeds(seed)
             data = self._encode_options(options)
-            self._wait(lambda: not self._pending[rows].any(), None)
+            self._wait_for(rows)
             self._drop(rows)
             self._arrays["options"][: len(data)] = np.frombuffer(data, np.uint8)
             self._arrays["options_length"][0] = len(data)
             for e in rows:
                 self._new_episode(int(e), seeds[e])
-            self._command(rows, Command.RESET)
-            self._wait(lambda: not self._pending[rows].any(), None)
+            self._command(rows, _RESET)
+            self._wait_for(rows)
             self._drop(rows)
             infos: dict[str, Any] = {}
             for e in rows:
@@ -171,7 +178,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
                 )  # fmt: skip
             rows = np.arange(self.num_envs)
             self._send(actions, rows)
-            self._wait(lambda: len(self._finished) == self.num_envs, None)
+            self._wait_for(rows)
             return self._receive(rows)
 
     def send(self, actions: Any, env_ids: Sequence[int] | np.ndarray | None = None) -> None:
@@ -205,7 +212,11 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
     def render(self) -> tuple[np.ndarray, ...] | None:
         """Return each environment's present picture, where the observations have one."""
         picture = getattr(self._obs, "parts", {}).get("image")
-        return None if picture is None else tuple(picture.read(int(k) * self.num_envs + e) for e, k in enumerate(self._slot))
+        return (
+            None
+            if picture is None
+            else tuple(picture.read(int(k) * self.num_envs + e) for e, k in enumerate(self._slot))
+        )
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the worker processes. `close()` can be called again and again."""
@@ -264,7 +275,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         for e in is_lost:
             if not self._pending[e]:
                 self._tell_fault(e)
-        self._command(np.setdiff1d(rows, is_lost) if is_lost else rows, Command.STEP)
+        self._command(np.setdiff1d(rows, is_lost) if is_lost else rows, _STEP)
 
     def _check_ready(self, rows: np.ndarray) -> None:
         for is_wrong, expected, do in (
@@ -277,21 +288,29 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
                 got = f"environment {int(rows[np.flatnonzero(is_wrong)[0]])}"
                 raise EnvError(expected=expected, got=got, where=self.env_id, do=do)
 
-    def _command(self, rows: np.ndarray, command: Command) -> None:
+    def _command(self, rows: np.ndarray, command: int) -> None:
         """Write commands to the workers of `rows`; those of a worker that is starting are sent once it runs."""
         self._sequence[rows] += 1
         self._sent_episode[rows] = self._arrays["episode"][rows]
         self._pending[rows] = command
         now = time.monotonic()
-        owners = self._owner[rows]
-        for w in np.unique(owners).tolist():
+        messages: dict[int, list[bytes]] = {}
+        for e, w, sequence in zip(
+            rows.tolist(), self._owner[rows].tolist(), self._sequence[rows].tolist(), strict=True
+        ):
+            messages.setdefault(w, []).append(MESSAGE.pack(e, command, 0, sequence & 0xFFFF))
+        for w, parts in messages.items():
             self._sent_s[w] = now
-            self._resend(w, rows[owners == w])
+            self._num_pending[w] += len(parts)
+            if self._workers[w].is_running:
+                self._workers[w].send(b"".join(parts))
 
-    def _resend(self, w: int, rows: np.ndarray) -> None:
-        if self._workers[w].is_running:
-            pack = MESSAGE.pack
-            messages = [pack(e, int(self._pending[e]), 0, int(self._sequence[e]) & 0xFFFF) for e in rows.tolist()]
+    def _resend(self, w: int) -> None:
+        """Ask again for what a worker has not answered."""
+        rows = np.flatnonzero((self._owner == w) & (self._pending != 0)).tolist()
+        self._num_pending[w] = len(rows)
+        if rows and self._workers[w].is_running:
+            messages = [MESSAGE.pack(e, int(self._pending[e]), 0, int(self._sequence[e]) & 0xFFFF) for e in rows]
             self._workers[w].send(b"".join(messages))
 
     # -- answers ----------------------------------------------------------------------------------------------------
@@ -307,7 +326,9 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         while not is_done():
             now = time.monotonic()
             if end is not None and now >= end:
-                raise TimeoutError(f"{self.env_id}: no {settings.batch_size} answers within {timeout_s} s; call recv() again")
+                raise TimeoutError(
+                    f"{self.env_id}: no {settings.batch_size} answers within {timeout_s} s; call recv() again"
+                )
             if now >= next_check:
                 self._check_deadlines(now)
                 next_check = now + interval
@@ -315,6 +336,21 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
             for fd, _ in self._poller.poll(max(0.0, until - now) * 1000 + 0.5):
                 if fd in self._by_fd:
                     self._read(self._by_fd[fd])
+
+    def _wait_for(self, rows: np.ndarray) -> None:
+        """Wait until no request of `rows` is open. One worker after the other: fewer wake-ups than answers."""
+        if self._is_unsure:
+            self._resynchronise()
+        interval = max(0.01, min(1.0, self.settings.step_timeout_s / 4))
+        next_check = time.monotonic() + interval
+        for w in np.unique(self._owner[rows]).tolist() if len(rows) < self.num_envs else range(len(self._workers)):
+            while self._num_pending[w]:
+                now = time.monotonic()
+                if now >= next_check:
+                    self._check_deadlines(now)
+                    next_check = now + interval
+                elif self._workers[w].has_results(next_check - now):
+                    self._read(w)
 
     def _read(self, w: int) -> None:
         worker = self._workers[w]
@@ -333,7 +369,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
     def _answered(self, env: int, status: int, marks: int) -> None:
         """Book an answer. Done again after an interrupt it comes to the same."""
         record: dict[str, Any] = {}
-        if marks & Mark.INFO:
+        if marks & _INFO:
             record = decode(self._arrays["info"][env, : self._arrays["info_length"][env]].tobytes())
             self._warn_of(record.get("left_out", {}))
         if status == Status.HOPELESS:
@@ -344,21 +380,22 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         if status == Status.FAULT:
             result.last_obs = self._obs.read(int(self._slot[env]) * self.num_envs + env)
             result.fault = self._fault_text(env, f"environment raised {faults[0]}")
-        if command == Command.STEP and status == Status.OK:
+        if command == _STEP and status == Status.OK:
             self._deaths[self._owner[env]] = 0
         lost = self._lost[env]
-        if command == Command.RECOVER and lost is not None:
+        if command == _RECOVER and lost is not None:
             lost.info = result.info
         else:
             self._results[env] = result
         self.fault_count[env] += len(faults)
-        if command == Command.STEP:
-            self._arrays["episode"][env] = self._sent_episode[env] + bool(marks & Mark.BEGAN)
-        if marks & Mark.OBSERVED:
-            self._slot[env] = self._arrays["seen"][env] = bool(marks & Mark.SLOT)
+        if command == _STEP:
+            self._arrays["episode"][env] = self._sent_episode[env] + bool(marks & _BEGAN)
+        if marks & _OBSERVED:
+            self._slot[env] = self._arrays["seen"][env] = bool(marks & _SLOT)
         self._marks[env] = marks
         self._pending[env] = 0
-        if lost is not None and command == Command.RECOVER:
+        self._num_pending[self._owner[env]] -= 1
+        if lost is not None and command == _RECOVER:
             if self._state[env] == _BUSY:
                 self._tell_fault(env)
         elif self._state[env] == _BUSY:
@@ -370,7 +407,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         lost = self._lost[env]
         assert lost is not None, "a fault to tell of"
         self._results[env], self._lost[env] = lost, None
-        self._marks[env] = Mark.BEGAN if self.settings.autoreset_mode is AutoresetMode.SAME_STEP else 0
+        self._marks[env] = _BEGAN if self.settings.autoreset_mode is AutoresetMode.SAME_STEP else 0
         self._state[env] = _DONE
         self._finished.append(env)
 
@@ -383,7 +420,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         faulty = [i for i, result in enumerate(results) if result.fault is not None]
         reward[faulty], terminated[faulty], truncated[faulty] = 0.0, False, True
         ended = terminated | truncated
-        began = (self._marks[rows] & Mark.BEGAN) != 0
+        began = (self._marks[rows] & _BEGAN) != 0
         played = rows if same_step else rows[~began]  # a next-step reset is not a step
         self._return[played] += reward if same_step else reward[~began]
         self._length[played] += 1
@@ -430,9 +467,10 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
             "env_id": settings.env_id, "env_kwargs": settings.env_kwargs, "imports": settings.imports, "rng": settings.rng,
             "env_ids": np.flatnonzero(self._owner == w).tolist(), "autoreset_mode": settings.autoreset_mode.value,
             "max_episode_steps": settings.max_episode_steps, "render_image": settings.render_image,
-            "renders_if_blind": settings.renders_if_blind, "image_size": settings.image_size, "is_eager": settings.batch_size < settings.num_envs,
+            "renders_if_blind": settings.renders_if_blind, "image_size": settings.image_size,
+            "is_eager": settings.batch_size < settings.num_envs,
         }  # fmt: skip
-        worker = WorkerProcess(w, start, self._memory, self._life[0], settings.variables)
+        worker = WorkerProcess(w, start, self._memory, settings.variables)
         if w < len(self._workers):
             self._workers[w] = worker
         else:
@@ -458,9 +496,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         self._workers[w].send_frame(encode(layout))
         self._workers[w].is_running = True
         self._sent_s[w] = time.monotonic()
-        mine = np.flatnonzero((self._owner == w) & (self._pending != 0))
-        if len(mine):
-            self._resend(w, mine)
+        self._resend(w)
 
     def _lay_out(self, report: dict[str, Any]) -> None:
         settings, count = self.settings, self.num_envs
@@ -516,10 +552,10 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         for e in np.flatnonzero(self._owner == w).tolist():
             command = int(self._pending[e])
             is_playing = self._is_reset[e] and not self._ended[e] and self._lost[e] is None
-            if command in (Command.RESET, Command.RECOVER):
+            if command in (_RESET, _RECOVER):
                 self.fault_count[e] += 1
                 recover.append(e)
-            elif command == Command.STEP or is_playing:
+            elif command == _STEP or is_playing:
                 self.fault_count[e] += 1
                 self._lost[e] = _Result(fault=self._fault_text(e, cause), last_obs=self._last_seen(e))
                 self._pending[e] = 0
@@ -532,12 +568,13 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         if recover:
             self._arrays["episode"][recover] += 1
             self._command_later(np.array(recover))
+        self._num_pending[w] = int((self._pending[self._owner == w] != 0).sum())
 
     def _command_later(self, rows: np.ndarray) -> None:
         """RECOVER, once the new process runs (`_attach` sends it)."""
         self._sequence[rows] += 1
         self._sent_episode[rows] = self._arrays["episode"][rows]
-        self._pending[rows] = Command.RECOVER
+        self._pending[rows] = _RECOVER
 
     def _check_deadlines(self, now: float) -> None:
         settings = self.settings
@@ -547,7 +584,10 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
                     self._fail(w, f"did not start within {settings.start_timeout_s:g} s (start_timeout)")
             elif worker.has_exited():
                 self._read_rest(w)
-            elif self._pending[self._owner == w].any():
+            elif self._num_pending[w]:
+                if worker.has_results(0):  # nobody has looked yet
+                    self._read(w)
+                    continue
                 alive = max(float(self._arrays["beat_ns"][w]) / 1e9, float(self._sent_s[w]))
                 if now - alive > settings.step_timeout_s:
                     self._fail(w, f"hung for {settings.step_timeout_s:g} s (step_timeout)")
@@ -568,9 +608,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
             if self._state[e] == _DONE and e not in self._finished:
                 self._finished.append(e)
         for w in range(len(self._workers)):
-            rows = np.flatnonzero((self._owner == w) & (self._pending != 0))
-            if len(rows):
-                self._resend(w, rows)
+            self._resend(w)
         self._is_unsure = False
 
     # -- checks -----------------------------------------------------------------------------------------------------
@@ -593,7 +631,8 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         mask = np.asarray(mask)
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise EnvError(
-                expected=f"a bool array [{self.num_envs}] with at least one True", got=repr(mask), where='reset, options["reset_mask"]',
+                expected=f"a bool array [{self.num_envs}] with at least one True", got=repr(mask),
+                where='reset, options["reset_mask"]',
                 do="pass terminated | truncated",
             )  # fmt: skip
         return np.flatnonzero(mask)
@@ -634,7 +673,10 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
             data = encode(options)
         except (TypeError, OverflowError, RecursionError, ValueError) as error:
             raise EnvError(
-                expected="reset options of plain values and NumPy arrays", got=str(error), where="reset, options", do="simplify them"
+                expected="reset options of plain values and NumPy arrays",
+                got=str(error),
+                where="reset, options",
+                do="simplify them",
             ) from error
         if len(data) > len(self._arrays["options"]):
             raise EnvError(
@@ -663,7 +705,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         if actions.shape != (count, *space.shape) or actions.dtype.kind not in "iubf":
             raise self._bad_action(actions, count)
         is_number = np.issubdtype(space.dtype, np.floating)
-        if not is_number and actions.dtype.kind == "f" or is_number and not np.isfinite(actions).all():
+        if not np.isfinite(actions).all() if is_number else actions.dtype.kind == "f":
             raise self._bad_action(actions, count)
         match space:
             case gym.spaces.Discrete(n=n, start=start):
@@ -680,7 +722,10 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _bad_action(self, actions: Any, count: int) -> EnvError:
         return EnvError(
-            expected=f"{count} actions of {self.single_action_space}", got=repr(actions)[:300], where=self.env_id, do="check them"
+            expected=f"{count} actions of {self.single_action_space}",
+            got=repr(actions)[:300],
+            where=self.env_id,
+            do="check them",
         )
 
     def _last_seen(self, env: int) -> Any:
@@ -706,7 +751,7 @@ _live: weakref.WeakSet[WorkerVectorEnv] = weakref.WeakSet()
 _is_watching = False
 
 
-def _shut_down(pid: int, workers: list[WorkerProcess], descriptors: Sequence[int]) -> None:
+def _shut_down(pid: int, workers: list[WorkerProcess], memory: int) -> None:
     """End every worker and close the descriptors, in the process that made them; in a forked child only close."""
     if os.getpid() == pid:
         for worker in workers:
@@ -717,8 +762,7 @@ def _shut_down(pid: int, workers: list[WorkerProcess], descriptors: Sequence[int
     else:
         for worker in workers:
             worker.forget()
-    for fd in descriptors:
-        os.close(fd)
+    os.close(memory)
 
 
 def _watch_forks(env: WorkerVectorEnv) -> None:

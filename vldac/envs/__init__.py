@@ -43,7 +43,14 @@ def make(
     `make_envpool` for their options.
     """
     if env_id.startswith(("gymnasium:", "envpool:")):
-        given = {"seed": seed, "num_threads": num_threads, "rng": rng, "task": task, "prompt": prompt, "image_size": image_size}
+        given = {
+            "seed": seed,
+            "num_threads": num_threads,
+            "rng": rng,
+            "task": task,
+            "prompt": prompt,
+            "image_size": image_size,
+        }
         return _make_foreign(env_id, num_envs, given | {"max_episode_steps": max_episode_steps} | options)
     if env_id not in list_ids():
         raise EnvError(
