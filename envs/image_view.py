@@ -28,8 +28,8 @@ class ImageView:
     """Maps observations of an environment to what the vector environment returns.
 
     An observation that is a picture becomes {"image": it}. With `render_image` the rendered picture is "image", beside the entries
-    of a Dict observation or beside "state", the observation itself. Everything else stays as it is. image_size: (width, height) in pixels
-    to which pictures are resized (Pillow's bicubic), None leaves them.
+    of a Dict observation or beside "state", the observation itself. Everything else stays as it is.
+    image_size: (width, height) in pixels to which pictures are resized (Pillow's bicubic), None leaves them.
     """
 
     def __init__(

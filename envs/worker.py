@@ -60,7 +60,7 @@ def main(commands: int, results: int, life: int, memory: int) -> None:
         raise
     write_frame(results, encode(worker.report()))
     frame = read_frame(commands)
-    if frame is not None:
+    if frame:  # empty: the parent says CLOSE already
         worker.attach(decode(frame), memory)
         worker.serve()
 

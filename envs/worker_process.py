@@ -45,8 +45,8 @@ class WorkerProcess:
         inherited = (commands_read, results_write, life, memory)
         code = _MAIN.format(path=[path or os.getcwd() for path in sys.path])
         try:
-            # A process group of its own: Ctrl-C at the terminal reaches the parent alone, and what the worker starts ends with it. Not
-            # a session: Linux schedules sessions as groups, and 8 of them doubled the time of a step on two cores (1860, 740 us).
+            # A process group of its own: Ctrl-C at the terminal reaches the parent alone, and what the worker starts ends with
+            # it. Not a session: Linux schedules sessions as groups; 8 of them doubled the time of a step on two cores.
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code, *map(str, inherited)], stdin=subprocess.DEVNULL, stdout=_stderr(),
                 pass_fds=inherited, process_group=0, env=HEADLESS | dict(os.environ) | variables,
