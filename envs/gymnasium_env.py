@@ -7,32 +7,22 @@ What this adds to `workers`: the options and their checks, prompts, names of act
 from __future__ import annotations
 
 import os
-import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from vldac.envs.model_face import ModelFace, Prompt, check_template, checked_names, picture_size
 from vldac.envs.shared_memory import DictSlots
 from vldac.envs.values import encode
-from vldac.envs.workers import WorkerSettings, WorkerVectorEnv
+from vldac.envs.worker_pool import WorkerSettings
+from vldac.envs.workers import WorkerVectorEnv
 
 from vldac.errors import EnvError, nearest
 
 PREFIX = "gymnasium:"
-PROMPTS = {
-    "paper": (
-        "You see the present state of the environment {env_id}, step {step} of this episode. "
-        "Actions: {actions}. "
-        'Answer with one JSON object: {{"thoughts": "<reason step by step>", "action": "<one of the actions>"}}'
-    ),
-    "short": "Actions: {actions}. Answer in JSON.",
-}
-"""Templates for environments that have none of their own, by the names that a configuration knows."""
 KNOWN_PACKAGES = {"MiniWorld-": "miniworld", "MiniGrid-": "minigrid", "BabyAI-": "minigrid", "ALE/": "ale_py"}
 """Packages that register ids of this beginning when they are imported."""
-Prompt = str | Callable[[dict[str, Any]], str | list[dict[str, Any]]]
 
 
 class GymnasiumVectorEnv(WorkerVectorEnv):
@@ -42,91 +32,55 @@ class GymnasiumVectorEnv(WorkerVectorEnv):
     """Names of the actions in the order of their numbers; only where the actions are numbered from 0."""
 
     def __init__(self, settings: WorkerSettings, prompt: Prompt, names: Sequence[str] | None) -> None:
+        check_template(prompt)
         super().__init__(settings)
-        self._prompt = PROMPTS.get(prompt, prompt) if isinstance(prompt, str) else prompt
-        found = list(names) if names is not None else self._report["action_names"]
+        report = self._pool.report
+        try:
+            found = checked_names(names, report["action_names"], self.single_action_space)
+        except EnvError:
+            self.close()
+            raise
         if found is not None:
             self.action_names = found
-        space = self.single_action_space
-        if names is not None and not (
-            isinstance(space, gym.spaces.Discrete) and space.n == len(names) == len(set(names))
-        ):
-            self.close()
-            raise EnvError(
-                expected=f"a different name for each action of {space}", got=repr(list(names)), where="action_names",
-                do="correct them",
-            )  # fmt: skip
-        self._template_fields = _fields(self._prompt) if isinstance(self._prompt, str) else frozenset()
+        self._face = ModelFace(
+            env_id=settings.env_id,
+            prompt=prompt,
+            action_names=tuple(found or ()),
+            reward_threshold=report["reward_threshold"],
+        )
 
     @property
     def image_size(self) -> tuple[int, int]:
         """(width, height) in pixels of obs["image"]. Raises EnvError where there is no picture."""
-        space = self.single_observation_space
-        if not (isinstance(space, gym.spaces.Dict) and "image" in space.spaces and space["image"].shape is not None):
-            raise self._no_picture()
-        height, width = space["image"].shape[:2]
-        return int(width), int(height)
+        return picture_size(self.single_observation_space, self.env_id)
 
     def prompts(self) -> list[list[dict[str, Any]]]:
         """Chat messages per environment, with one image item for the present picture. Raises EnvError where there is none."""
         _ = self.image_size
-        with self._alone():
-            slots = self._slot * self.num_envs + np.arange(self.num_envs)
-            return [self._messages(e, self._texts(int(slots[e])), self.infos[e]) for e in range(self.num_envs)]
-
-    def _messages(self, env: int, texts: dict[str, Any], info: dict[str, Any]) -> list[dict[str, Any]]:
-        names = getattr(self, "action_names", [])
-        facts = {
-            "env_id": self.settings.env_id, "env": env, "step": int(self._length[env]), "actions": ", ".join(names),
-            "obs": texts, "info": info,
-        }  # fmt: skip
-        if isinstance(self._prompt, str):
-            text: Any = self._fill(self._prompt, facts | {k: v for k, v in (texts | info).items() if k not in facts})
-        else:
-            text = self._prompt(facts)
-        if not isinstance(text, str):
-            return list(text)
-        return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
-
-    def _fill(self, template: str, facts: Mapping[str, Any]) -> str:
-        unknown = sorted(self._template_fields - facts.keys())
-        if unknown:
-            raise EnvError(
-                expected=f"fields of {', '.join(facts)}{nearest(unknown[0], facts)}", got="{" + unknown[0] + "}", where="prompt",
-                do="use these fields (infos and entries of the observation by name), or pass a function",
-            )  # fmt: skip
-        return template.format(**facts)
-
-    def _texts(self, slot: int) -> dict[str, Any]:
-        """The observation's entries beside the picture."""
-        parts = self._obs.parts.items() if isinstance(self._obs, DictSlots) else ()
-        return {key: part.read(slot) for key, part in parts if key != "image"}
+        pool = self._pool
+        with pool.alone():
+            parts = pool.obs.parts.items() if isinstance(pool.obs, DictSlots) else ()
+            slots = pool.slot * self.num_envs + np.arange(self.num_envs)
+            return [
+                self._face.messages(
+                    env=e, step=int(pool.length[e]), info=self.infos[e],
+                    texts={key: part.read(int(slots[e])) for key, part in parts if key != "image"},
+                )
+                for e in range(self.num_envs)
+            ]  # fmt: skip
 
     def _final_extras(self, env: int, final_info: dict[str, Any], obs: Any) -> dict[str, Any]:
         """`success`, and the prompt of the final observation (a truncated episode is valued there)."""
-        extras: dict[str, Any] = {"success": self._is_success(env, final_info)}
-        if isinstance(obs, dict) and "image" in obs:
-            texts = {key: value for key, value in obs.items() if key != "image"}
-            extras["prompt"] = self._messages(env, texts, final_info)
-        return extras
-
-    def _is_success(self, env: int, final_info: dict[str, Any]) -> bool:
-        """The environment's own notion; else its registered reward threshold; else a positive reward in the last step."""
-        if final_info["fault"] is not None:
-            return False
-        for key in ("success", "is_success"):
-            if key in final_info:
-                return bool(final_info[key])
-        threshold = self._report["reward_threshold"]
-        if threshold is not None:
-            return bool(self._return[env] >= threshold)
-        return bool(self._arrays["terminated"][env] and self._arrays["reward"][env] > 0)
-
-    def _no_picture(self) -> EnvError:
-        return EnvError(
-            expected="observations with a picture", got=str(self.single_observation_space), where=self.env_id,
-            do='pass render_image=True (or task="vldac"), so that the environment is drawn',
+        arrays = self._pool.arrays
+        is_success = final_info["fault"] is None and self._face.is_success(
+            info=final_info, returned=float(self._return[env]), reward=float(arrays["reward"][env]),
+            terminated=bool(arrays["terminated"][env]),
         )  # fmt: skip
+        if not (isinstance(obs, dict) and "image" in obs):
+            return {"success": is_success}
+        texts = {key: value for key, value in obs.items() if key != "image"}
+        prompt = self._face.messages(env=env, step=int(self._pool.length[env]), texts=texts, info=final_info)
+        return {"success": is_success, "prompt": prompt}
 
 
 def make_gymnasium(
@@ -200,14 +154,3 @@ def _plain(values: Mapping[str, Any], env_id: str) -> dict[str, Any]:
             where=f"make({env_id!r}), env_kwargs", do="register a variant of the environment in a module and name it in imports",
         ) from error  # fmt: skip
     return dict(values)
-
-
-def _fields(template: str) -> frozenset[str]:
-    """The names that a template uses. Raises EnvError for one that is none."""
-    try:
-        names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-    except ValueError as error:
-        raise EnvError(
-            expected="a template of str.format", got=str(error), where="prompt", do="write {{ and }} for braces"
-        ) from error
-    return frozenset(name.split(".")[0].split("[")[0] for name in names)

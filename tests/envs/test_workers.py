@@ -322,7 +322,9 @@ def test_a_worker_that_cannot_live_ends_the_run(build: Make) -> None:
     with pytest.raises(EnvError, match=r"(?s)within 2 restarts.*killed by SIGKILL"):
         for _ in range(9):
             env.step(np.array([KILL]))
-    assert env.restart_count.tolist() == [2] and env.closed
+    assert env.restart_count.tolist() == [2]
+    with pytest.raises(EnvError, match="open environments"):
+        env.step(np.array([FINE]))
 
 
 def test_what_cannot_start_is_told_in_its_own_words(build: Make) -> None:
@@ -426,7 +428,7 @@ def test_a_command_that_is_repeated_is_not_stepped_twice(build: Make) -> None:
     env.reset(seed=0)
     for count in range(1, 4):
         env.send(np.zeros(3, int))
-        env._is_unsure = True
+        env._pool._is_unsure = True
         assert env.recv()[0]["image"][:, 0, 0, 0].tolist() == [count] * 3
 
 
