@@ -86,7 +86,7 @@ class GymnasiumVectorEnv(WorkerVectorEnv):
 def make_gymnasium(
     env_id: str, num_envs: int, *, seed: int = 0, num_workers: int | None = None, num_threads: int | None = None,
     batch_size: int | None = None, order: str = "fifo", autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
-    rng: str = "episode", task: str | None = None, prompt: Prompt = "paper", action_names: Sequence[str] | None = None,
+    rng: str | None = None, task: str | None = None, prompt: Prompt = "paper", action_names: Sequence[str] | None = None,
     image_size: tuple[int, int] | None = None, render_image: bool | None = None, max_episode_steps: int | None = None,
     env_kwargs: Mapping[str, Any] | None = None, imports: Sequence[str] = (), step_timeout: float = 60.0,
     start_timeout: float = 120.0, max_restarts: int = 3, info_bytes: int = 1 << 16, text_bytes: int = 1 << 14,
@@ -116,7 +116,7 @@ def make_gymnasium(
         "num_workers": (workers >= 1, workers, "at least 1"),
         "batch_size": (1 <= batch <= num_envs, batch, f"1 to num_envs = {num_envs}"),
         "order": (order in ("fifo", "ready"), order, "'fifo' or 'ready'"),
-        "rng": (rng in ("episode", "stream"), rng, "'episode' or 'stream'"),
+        "rng": (rng in (None, "episode", "stream"), rng, "'episode' or 'stream'"),
         "task": (task in (None, "vldac"), task, "None or 'vldac'"),
         "seed": (0 <= seed < 2**62, seed, "0 to 2**62"),
         "image_size": (image_size is None or min(image_size) >= 1, image_size, "a width and a height in pixels"),
@@ -130,7 +130,8 @@ def make_gymnasium(
         if not ok:
             raise EnvError(expected=expected, got=repr(value), where=f"make({env_id!r}), {name}", do="correct it")
     settings = WorkerSettings(
-        env_id=gym_id, num_envs=num_envs, num_workers=min(workers, num_envs), batch_size=batch, seed=seed, order=order, rng=rng,
+        env_id=gym_id, num_envs=num_envs, num_workers=min(workers, num_envs), batch_size=batch, seed=seed, order=order,
+        rng=rng or "episode",
         autoreset_mode=AutoresetMode(autoreset_mode), env_kwargs=_plain(env_kwargs or {}, env_id),
         imports=tuple(dict.fromkeys([*imports, *(p for begin, p in KNOWN_PACKAGES.items() if gym_id.startswith(begin))])),
         max_episode_steps=max_episode_steps, render_image=render_image, renders_if_blind=task == "vldac",

@@ -27,7 +27,7 @@ def make(
     *,
     seed: int = 0,
     num_threads: int | None = None,
-    rng: str = "episode",
+    rng: str | None = None,
     task: str | None = None,
     prompt: Any = "paper",
     image_size: tuple[int, int] | None = None,
@@ -36,9 +36,9 @@ def make(
 ) -> Any:
     """Return a vector environment with same-step autoreset.
 
-    rng: "episode" (episode 0 of environment i draws from PCG64(SeedSequence(s + i)), episode e from SeedSequence([s + i, e]))
-    or "stream". task: None is upstream's environment, "vldac" adds the paper's step limit. image_size: (width, height) pixels,
-    default 300x300. Raises EnvError for unknown ids and options.
+    rng: "episode" (episode 0 of environment i draws from PCG64(SeedSequence(s + i)), episode e from SeedSequence([s + i, e])) or
+    "stream"; None is "episode" (EnvPool has "stream" only). task: None is upstream's environment, "vldac" adds the paper's step
+    limit. image_size: (width, height) pixels, default 300x300. Raises EnvError for unknown ids and options.
     "gymnasium:<id>" makes a Python environment in worker processes, "envpool:<id>" one of EnvPool's; see `make_gymnasium` and
     `make_envpool` for their options.
     """
@@ -64,7 +64,7 @@ def make(
         )  # fmt: skip
     checks = {
         "num_envs": (num_envs >= 1, num_envs, "at least 1"),
-        "rng": (rng in ("episode", "stream"), rng, "'episode' or 'stream'"),
+        "rng": (rng in (None, "episode", "stream"), rng, "'episode' or 'stream'"),
         "task": (task in (None, "vldac"), task, "None or 'vldac'"),
         "prompt": (prompt in ("paper", "short"), prompt, "'paper' or 'short'"),
         "max_episode_steps": (max_episode_steps is None or max_episode_steps >= 1, max_episode_steps, "at least 1"),
@@ -75,7 +75,7 @@ def make(
             raise EnvError(expected=expected, got=repr(value), where=f"make({env_id!r}), {name}", do="correct it")
     limit = max_episode_steps or (TASK_STEP_LIMITS[env_id] if task == "vldac" else 300)
     return NativeVectorEnv(
-        env_id, num_envs, seed=seed, num_threads=num_threads or min(num_envs, os.cpu_count() or 1), rng=rng, task=task,
+        env_id, num_envs, seed=seed, num_threads=num_threads or min(num_envs, os.cpu_count() or 1), rng=rng or "episode", task=task,
         prompt=prompt, image_size=_size(image_size), max_episode_steps=limit,
     )  # fmt: skip
 
