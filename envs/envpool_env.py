@@ -36,6 +36,7 @@ class EnvPoolVectorEnv(VectorEnv[Any, Any, Any]):
 
     action_names: list[str]
     """Names of the actions in the order of their numbers; only where the actions are numbered from 0."""
+    _pool: Any = None
 
     def __init__(
         self, env_id: str, num_envs: int, *, seed: int, autoreset_mode: AutoresetMode, prompt: Prompt,
@@ -43,7 +44,6 @@ class EnvPoolVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> None:  # fmt: skip
         self.env_id, self.num_envs, self._seed, self._options = f"{PREFIX}{env_id}", num_envs, seed, options
         self._id, self._seeds, self._is_open = env_id, [seed + i for i in range(num_envs)], True
-        self._pool: Any = None
         self._open()
         inner = self._pool.observation_space
         self._is_picture = is_picture(inner)
@@ -55,8 +55,8 @@ class EnvPoolVectorEnv(VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.metadata = {"autoreset_mode": autoreset_mode, "render_modes": ["rgb_array"]}
         space = self.single_action_space
-        is_numbered = isinstance(space, gym.spaces.Discrete) and space.start == 0
-        found = checked_names(names, [str(i) for i in range(space.n)] if is_numbered else None, space)
+        numbers = range(space.n) if isinstance(space, gym.spaces.Discrete) and space.start == 0 else None
+        found = checked_names(names, None if numbers is None else [str(i) for i in numbers], space)
         if found is not None:
             self.action_names = found
         check_template(prompt)
@@ -185,7 +185,7 @@ class EnvPoolVectorEnv(VectorEnv[Any, Any, Any]):
     def _final(self, ended: np.ndarray, reward: np.ndarray, terminated: np.ndarray) -> dict[str, Any]:
         final_obs, prompts = np.full(self.num_envs, None, object), np.full(self.num_envs, None, object)
         success = np.zeros(self.num_envs, bool)
-        for e in np.flatnonzero(ended):
+        for e in np.flatnonzero(ended).tolist():
             final_obs[e] = _row(self._obs, e)
             success[e] = self._face.is_success(
                 info=self._info_of(e),

@@ -135,14 +135,15 @@ def make_gymnasium(
         autoreset_mode=AutoresetMode(autoreset_mode), env_kwargs=_plain(env_kwargs or {}, env_id),
         imports=tuple(dict.fromkeys([*imports, *(p for begin, p in KNOWN_PACKAGES.items() if gym_id.startswith(begin))])),
         max_episode_steps=max_episode_steps, render_image=render_image, renders_if_blind=task == "vldac",
-        image_size=tuple(image_size) if image_size else None, step_timeout_s=step_timeout, start_timeout_s=start_timeout,
+        image_size=(int(image_size[0]), int(image_size[1])) if image_size else None,
+        step_timeout_s=step_timeout, start_timeout_s=start_timeout,
         max_restarts=max_restarts, info_bytes=info_bytes, text_bytes=text_bytes, variables=dict(worker_variables or {}),
     )  # fmt: skip
     return GymnasiumVectorEnv(settings, prompt, action_names)
 
 
 def _near(unknown: Mapping[str, Any]) -> str:
-    names = [name for name in make_gymnasium.__kwdefaults__]
+    names = list(make_gymnasium.__kwdefaults__ or ())
     return f" ({', '.join(names)}){nearest(next(iter(unknown)), names)}" if unknown else ""
 
 

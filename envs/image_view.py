@@ -35,7 +35,8 @@ class ImageView:
     def __init__(
         self, env: gym.Env[Any, Any], *, render_image: bool, image_size: tuple[int, int] | list[int] | None
     ) -> None:
-        self._renders, self._size = render_image, tuple(image_size) if image_size else None
+        self._renders = render_image
+        self._size: tuple[int, int] | None = (image_size[0], image_size[1]) if image_size else None
         inner = env.observation_space
         self._is_picture = is_picture(inner) and not render_image
         self._is_dict = isinstance(inner, spaces.Dict)

@@ -44,7 +44,9 @@ def seeds_of(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int
     """Return a seed per environment, seed + i as in Gymnasium; None leaves it as it is."""
     if seed is None:
         return [None] * num_envs
-    seeds = [int(seed) + i for i in range(num_envs)] if isinstance(seed, int | np.integer) else list(seed)
+    seeds: list[int | None] = (
+        [int(seed) + i for i in range(num_envs)] if isinstance(seed, int | np.integer) else list(seed)
+    )
     if len(seeds) != num_envs or any(s is not None and not 0 <= s < MAX_SEED for s in seeds):
         raise EnvError(
             expected=f"a seed, or {num_envs} of them, in 0..2**62", got=repr(seed), where="reset", do="use other seeds"
@@ -57,24 +59,24 @@ def array_actions(actions: Any, count: int, space: gym.Space[Any], where: str) -
 
     Bounds of a Box are the environment's matter, as in Gymnasium.
     """
-    actions = np.asarray(actions)
+    array: np.ndarray = np.asarray(actions)
     assert space.shape is not None and space.dtype is not None, "a space of arrays"
-    if actions.shape != (count, *space.shape) or actions.dtype.kind not in "iubf":
+    if array.shape != (count, *space.shape) or array.dtype.kind not in "iubf":
         raise bad_actions(actions, count, space, where)
-    if not np.isfinite(actions).all() if np.issubdtype(space.dtype, np.floating) else actions.dtype.kind == "f":
+    if not np.isfinite(array).all() if np.issubdtype(space.dtype, np.floating) else array.dtype.kind == "f":
         raise bad_actions(actions, count, space, where)
     match space:
         case gym.spaces.Discrete(n=n, start=start):
-            is_fine = (actions >= start) & (actions < start + n)
+            is_fine = (array >= start) & (array < start + n)
         case gym.spaces.MultiDiscrete(nvec=nvec, start=start):
-            is_fine = (actions >= start) & (actions < start + nvec)
+            is_fine = (array >= start) & (array < start + nvec)
         case gym.spaces.MultiBinary():
-            is_fine = (actions == 0) | (actions == 1)
+            is_fine = (array == 0) | (array == 1)
         case _:
-            return actions
+            return array
     if not is_fine.all():
         raise bad_actions(actions, count, space, where)
-    return actions
+    return array
 
 
 def bad_actions(actions: Any, count: int, space: gym.Space[Any], where: str) -> EnvError:

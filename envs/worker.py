@@ -314,7 +314,8 @@ class Worker:
         return (1 - int(self._arrays["seen"][env])) * self._num_envs + env
 
     def _slot_mark(self, env: int) -> int:
-        return 0 if self._arrays["seen"][env] else _SLOT
+        is_second_free: bool = self._arrays["seen"][env] == 0
+        return _SLOT if is_second_free else 0
 
     def _inform(self, env: int, info: dict[str, Any], final_info: Any, faults: Any) -> int:
         """Write what goes with an observation; returns _INFO if there is anything."""

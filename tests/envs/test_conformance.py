@@ -377,7 +377,7 @@ def test_python_environments_conform(mode: AutoresetMode, monkeypatch: pytest.Mo
         options = {"imports": ["worker_envs"], "num_workers": num_envs, "autoreset_mode": mode}
         return make("gymnasium:vldac_test/Walk-v0", num_envs, **options)
 
-    report = check(build, steps=100, num_envs=3, provoke_fault=kill_first_worker)
+    report = check(build, steps=60, num_envs=2, provoke_fault=kill_first_worker)
     failed = [f.name for f in report.findings if f.outcome == "fail"]
     assert failed == ([] if mode is AutoresetMode.SAME_STEP else ["model"]), report.as_text()
     assert [f.name for f in report.findings if f.outcome == "skip"] == ["snapshot"]
