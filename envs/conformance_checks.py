@@ -1,4 +1,4 @@
-"""The checks of the conformance kit: each takes a `Subject`, raises `Broken` or `Skipped`, and says in its docstring what it wants."""
+"""The conformance kit's checks: each takes a `Subject`, raises `Broken` or `Skipped`, and says in its docstring what it wants."""
 
 from __future__ import annotations
 

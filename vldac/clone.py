@@ -90,6 +90,13 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
         env_config.id, num_envs, task=env_config.task, image_size=env_config.image_size, prompt=env_config.prompt,
         max_episode_steps=env_config.max_episode_steps, num_threads=1,
     )  # fmt: skip
+    if not hasattr(env, "response_fields"):
+        env.close()
+        raise ConfigError(
+            expected="a native environment, whose pictures come with the truth about them, to clone a tiny model in",
+            got=env_config.id, where="model.name = tiny",
+            do="train a Hugging Face model there, or reuse a warm start with tiny.clone_dir",
+        )  # fmt: skip
     obs, _ = env.reset(seed=_CLONE_SEED_BASE + seed * 100_000)
     samples: list[Sample] = []
     names = env.action_names

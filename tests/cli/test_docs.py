@@ -42,6 +42,14 @@ def test_the_python_page_is_python_and_its_environments_play() -> None:
     assert scope["obs"]["image"].shape == (64, 84, 84, 3) and (scope["reward"] >= 0).all()
 
 
+def test_the_page_of_foreign_environments_runs() -> None:
+    blocks = CODE.findall((ROOT / "docs" / "foreign_environments.md").read_text(encoding="utf-8"))
+    scope: dict = {"vldac": vldac}
+    for block in blocks:
+        exec(block, scope)
+    assert scope["obs"].shape == (8, 4) and "pass  determinism" in scope["report"].as_text()
+
+
 def is_function(name: str) -> bool:
     """Whether "optim.clip_and_step", say, is a function of `vldac/optim.py`."""
     module, function = name.split(".")

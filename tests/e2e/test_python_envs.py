@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import vldac
+from vldac.errors import ConfigError
 from vldac.model import load_model
 
 SMALL: dict[str, Any] = {
@@ -62,3 +63,8 @@ def test_the_command_line_trains_in_a_gymnasium_id(start: Path, tmp_path: Path) 
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert code == 0 and [line["rollout/env_steps"] for line in lines] == [16.0, 32.0]
     assert lines[1]["rollout/return_mean"] > 0
+
+
+def test_a_tiny_model_cannot_be_cloned_in_a_foreign_environment(envs: None, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)native environment.*tiny\.clone_dir"):
+        vldac.train("tiny", "gymnasium:CartPole-v1", run_dir=tmp_path / "run", env__num_envs=2, **SMALL)

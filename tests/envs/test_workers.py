@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -589,6 +590,8 @@ def test_an_environment_without_a_picture_is_drawn_on_request() -> None:
 def test_the_real_miniworld_runs_headless() -> None:
     if importlib.util.find_spec("miniworld") is None:
         pytest.skip("the miniworld package is not installed (extra miniworld)")
+    if find_library("EGL") is None:
+        pytest.skip("libEGL is not installed (Debian: libegl1 libgl1-mesa-dri libglu1-mesa)")
     with closing(make("gymnasium:MiniWorld-OneRoom-v0", 3, num_workers=2, task="vldac")) as env:
         obs, _ = env.reset(seed=0)
         assert obs["image"].shape == (3, 60, 80, 3) and env.action_names[:3] == [
