@@ -73,13 +73,13 @@ class GymnasiumVectorEnv(WorkerVectorEnv):
         """`success`, and the prompt of the final observation (a truncated episode is valued there)."""
         arrays = self._pool.arrays
         is_success = final_info["fault"] is None and self._face.is_success(
-            info=final_info, returned=float(self._return[env]), reward=float(arrays["reward"][env]),
+            info=final_info, returned=final_info["return"], reward=float(arrays["reward"][env]),
             terminated=bool(arrays["terminated"][env]),
         )  # fmt: skip
         if not (isinstance(obs, dict) and "image" in obs):
             return {"success": is_success}
         texts = {key: value for key, value in obs.items() if key != "image"}
-        prompt = self._face.messages(env=env, step=int(self._pool.length[env]), texts=texts, info=final_info)
+        prompt = self._face.messages(env=env, step=final_info["length"], texts=texts, info=final_info)
         return {"success": is_success, "prompt": prompt}
 
 

@@ -38,15 +38,16 @@ def encode_info(info: Mapping[Any, Any], limit_bytes: int) -> tuple[bytes, dict[
             return data, {}
     except (TypeError, OverflowError, RecursionError, ValueError):
         pass
-    kept, left_out, size = {}, {}, 8
+    kept, left_out, sizes, size = {}, {}, dict[Any, int](), 8
     parts: dict[Any, bytes] = {}
     for key, value in info.items():
         try:
-            parts[key] = encode(value)
+            parts[key], key_size = encode(value), len(encode(key))
+            sizes[key] = len(parts[key]) + key_size
         except (TypeError, OverflowError, RecursionError, ValueError) as error:
             left_out[str(key)] = f"{type(value).__name__}: {error}"
-    for key in sorted(parts, key=lambda name: len(parts[name])):
-        size += len(parts[key]) + len(str(key)) + 8
+    for key in sorted(sizes, key=lambda name: sizes[name]):
+        size += sizes[key]
         if size > limit_bytes:
             left_out[str(key)] = f"{len(parts[key])} bytes, over the limit of {limit_bytes} together"
         else:

@@ -7,6 +7,7 @@ are data here: the answer to a request may be that the episode is gone. One thre
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import sys
@@ -147,7 +148,7 @@ class WorkerPool:
             )  # fmt: skip
         try:
             yield
-        except EnvError:
+        except (EnvError, TimeoutError):
             raise
         except BaseException:
             self._is_unsure = True  # Ctrl-C anywhere: what was sent or read may be half booked
@@ -173,9 +174,9 @@ class WorkerPool:
         ):
             messages.setdefault(w, []).append(MESSAGE.pack(e, command, 0, sequence & 0xFFFF))
         for w, parts in messages.items():
-            self._sent_s[w] = now
             self._num_pending[w] += len(parts)
             if self.workers[w].is_running:
+                self._sent_s[w] = now
                 self.workers[w].send(b"".join(parts))
 
     def _resend(self, w: int) -> None:
@@ -215,7 +216,7 @@ class WorkerPool:
                 self._check_deadlines(now)
                 next_check = now + interval
             until = next_check if end is None else min(next_check, end)
-            for fd, _ in self._poller.poll(max(0.0, until - now) * 1000 + 0.5):
+            for fd, _ in self._poller.poll(math.ceil(max(0.0, until - now) * 1000)):
                 if fd in self._by_fd:
                     self._read(self._by_fd[fd])
 
@@ -260,8 +261,10 @@ class WorkerPool:
         command, result = int(self.pending[env]), Result(record.get("info", {}), record.get("final_info"))
         faults = record.get("faults", [])
         if status == Status.FAULT:
-            result.last_obs = self.obs.read(int(self.slot[env]) * self.num_envs + env)
+            result.last_obs = self.last_seen(env)
             result.fault = self._fault_text(env, f"environment raised {faults[0]}")
+        elif faults:
+            self._say(f"environment {env}: {'; '.join(faults)}; a fresh instance took over")
         if command == STEP and status == Status.OK:
             self._deaths[self._owner[env]] = 0
         lost = self.lost[env]
@@ -414,10 +417,8 @@ class WorkerPool:
 
     def _read_rest(self, w: int) -> None:
         """A worker is gone although its pipe has no end: a child of its own holds it open."""
-        poller = select.poll()
-        poller.register(self.workers[w].results, select.POLLIN)
         worker = self.workers[w]
-        while self.workers[w] is worker and poller.poll(0):
+        while self.workers[w] is worker and worker.has_results(0):
             self._read(w)
         if self.workers[w] is worker:
             self._fail(w, None)
@@ -440,7 +441,10 @@ class WorkerPool:
         for key, reason in left_out.items():
             if key not in self._warned:
                 self._warned.add(key)
-                print(f"vldac: {self.name}: {key} cannot cross processes and is left out ({reason})", file=sys.stderr)
+                self._say(f"{key} cannot cross processes and is left out ({reason})")
+
+    def _say(self, text: str) -> None:
+        print(f"vldac: {self.name}: {text}", file=sys.stderr)
 
 
 # -- ends and forks -----------------------------------------------------------------------------------------------------

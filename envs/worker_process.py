@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -17,6 +18,7 @@ from vldac.envs.worker_protocol import LENGTH, MESSAGE, Command
 HEADLESS = {
     "PYGLET_HEADLESS": "1",
     "SDL_VIDEODRIVER": "dummy",
+    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
     "LP_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -77,7 +79,7 @@ class WorkerProcess:
 
     def has_results(self, timeout_s: float) -> bool:
         """Wait until something can be read, or the process is gone, or the time is over."""
-        return bool(self._poller.poll(max(0.0, timeout_s) * 1000 + 0.5))
+        return bool(self._poller.poll(math.ceil(max(0.0, timeout_s) * 1000)))
 
     def read(self) -> bytes | None:
         """Return what has arrived (it blocks if nothing has), None at the end of the process."""
@@ -93,7 +95,9 @@ class WorkerProcess:
         return self._received[LENGTH.size : LENGTH.size + size] if whole else None
 
     def has_exited(self) -> bool:
-        """True if the process is gone, even if a child of its own holds the pipes open. It is not reaped."""
+        """True if the process is gone, even if a child of its own holds the pipes open. It is not reaped. (Linux; else False.)"""
+        if not hasattr(os, "waitid"):
+            return False
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def ask_to_close(self) -> None:

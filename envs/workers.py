@@ -184,20 +184,21 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         reward[faulty], terminated[faulty], truncated[faulty] = 0.0, False, True
         ended, began = terminated | truncated, (pool.marks[rows] & BEGAN) != 0
         is_step = np.ones(len(rows), bool) if same_step else ~began  # the reset of next-step mode is none
-        self._return[rows[is_step]] += reward[is_step]
-        pool.length[rows[is_step]] += 1
+        returned, length = self._return[rows] + np.where(is_step, reward, 0.0), pool.length[rows] + is_step
         infos: dict[str, Any] = {}
         for i, (e, result) in enumerate(zip(rows.tolist(), results, strict=True)):
             if ended[i] and same_step:
-                add_info(infos, self._final(e, result), i, len(rows))
+                add_info(infos, self._final(e, result, float(returned[i]), int(length[i])), i, len(rows))
             elif result.fault is not None:
                 add_info(infos, {"fault": result.fault}, i, len(rows))
             if result.info:
                 add_info(infos, result.info, i, len(rows))
+        # Booked at the end: an interrupt before this leaves the answers to be received again.
+        self._return[rows], pool.length[rows] = returned, length
+        for i, (e, result) in enumerate(zip(rows.tolist(), results, strict=True)):
+            self.infos[e] = result.info
             if began[i]:
                 self._begin(e, result.info)
-            else:
-                self.infos[e] = result.info
         self._ended[rows] = ended & (not same_step)
         pool.is_playing[rows] = ~self._ended[rows]
         pool.state[rows] = IDLE
@@ -210,9 +211,9 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
                 pool.finished.remove(e)
         return obs, reward, terminated, truncated, infos
 
-    def _final(self, env: int, result: Result) -> dict[str, Any]:
+    def _final(self, env: int, result: Result, returned: float, length: int) -> dict[str, Any]:
         obs = self._pool.obs.read(2 * self.num_envs + env) if result.fault is None else result.last_obs
-        added = {"return": float(self._return[env]), "length": int(self._pool.length[env]), "fault": result.fault}
+        added = {"return": returned, "length": length, "fault": result.fault}
         final_info = {**(result.final_info or {}), **added}
         return {"final_obs": obs, "final_info": final_info | self._final_extras(env, final_info, obs)}
 

@@ -19,10 +19,11 @@ from vldac.errors import EnvError
 DTYPES = st.sampled_from([np.bool_, np.uint8, np.int16, np.int64, np.float16, np.float32, np.float64])
 ARRAYS = DTYPES.flatmap(lambda d: hnp.arrays(d, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)))
 SCALARS = DTYPES.flatmap(lambda d: hnp.arrays(d, 1).map(lambda a: a[0]))
-LEAVES = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text() | st.binary() | ARRAYS | SCALARS
-)  # fmt: skip
-VALUES = st.recursive(LEAVES, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(), v, max_size=4), max_leaves=12)
+NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | ARRAYS | SCALARS
+LEAVES = st.none() | st.booleans() | st.text() | st.binary() | NUMBERS
+VALUES = st.recursive(
+    LEAVES, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(), v, max_size=4), max_leaves=12
+)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -50,7 +51,9 @@ def test_a_received_array_is_writable() -> None:
 def test_an_info_keeps_what_fits_and_names_the_rest(info: dict[str, Any], limit: int) -> None:
     data, left_out = encode_info(info, limit)
     arrived = decode(data)
-    assert len(data) <= limit and arrived.keys() | left_out.keys() == info.keys() and not arrived.keys() & left_out.keys()
+    assert (
+        len(data) <= limit and arrived.keys() | left_out.keys() == info.keys() and not arrived.keys() & left_out.keys()
+    )
     assert all(same(arrived[key], info[key]) for key in arrived)
     if not left_out:
         assert list(arrived) == list(info)
