@@ -60,7 +60,7 @@ class GymnasiumVectorEnv(WorkerVectorEnv):
         pool = self._pool
         with pool.alone():
             parts = pool.obs.parts.items() if isinstance(pool.obs, DictSlots) else ()
-            slots = pool.slot * self.num_envs + np.arange(self.num_envs)
+            slots = pool.shown_slots(np.arange(self.num_envs))
             return [
                 self._face.messages(
                     env=e, step=int(pool.length[e]), info=self.infos[e],

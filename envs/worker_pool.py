@@ -94,7 +94,8 @@ class WorkerPool:
         self.lost: list[Result | None] = [None] * count
         """The fault that the next answer will tell of: the episode is gone already."""
         self.marks = np.zeros(count, np.int64)
-        self.slot = np.zeros(count, np.int64)
+        self._slot = np.zeros(count, np.int64)
+        """Of the newest observation; a recovered environment's is not shown before its fault is told"""
         self.finished: deque[int] = deque()
         """Environments that are DONE, as they were answered"""
         self.is_playing = np.zeros(count, bool)
@@ -157,8 +158,13 @@ class WorkerPool:
             self._lock.release()
 
     def last_seen(self, env: int) -> Any:
-        """A copy of the newest observation."""
-        return self.obs.read(int(self.slot[env]) * self.num_envs + env)
+        """A copy of the observation that is shown."""
+        return self.obs.read(int(self.shown_slots(np.array([env]))[0]))
+
+    def shown_slots(self, rows: np.ndarray) -> np.ndarray:
+        """Where the observations of `rows` lie that their last answers show: no worker writes there before the next request."""
+        slots: np.ndarray = self.arrays["seen"][rows].astype(np.int64) * self.num_envs + rows
+        return slots
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -193,6 +199,7 @@ class WorkerPool:
         assert lost is not None, "a fault to tell of"
         self.results[env], self.lost[env] = lost, None
         self.marks[env] = BEGAN if self.is_same_step else 0
+        self.arrays["seen"][env] = self._slot[env]
         self.state[env] = DONE
         self.finished.append(env)
 
@@ -276,11 +283,15 @@ class WorkerPool:
         if command == STEP:
             self.arrays["episode"][env] = self._sent_episode[env] + bool(marks & BEGAN)
         if marks & OBSERVED:
-            self.slot[env] = self.arrays["seen"][env] = bool(marks & SLOT)
-        self.marks[env] = marks
+            self._slot[env] = bool(marks & SLOT)
+        is_hidden = (
+            command == RECOVER and lost is not None
+        )  # an answer may wait to be taken, and the fault after it to be told
+        if not is_hidden:
+            self.arrays["seen"][env], self.marks[env] = self._slot[env], marks
         self.pending[env] = 0
         self._num_pending[self._owner[env]] -= 1
-        if lost is not None and command == RECOVER:
+        if is_hidden:
             if self.state[env] == BUSY:
                 self.tell_fault(env)
         elif self.state[env] == BUSY:

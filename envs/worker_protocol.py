@@ -68,7 +68,7 @@ def control_fields(num_envs: int, num_workers: int, info_bytes: int) -> list[Fie
     return [
         field("reward", np.float64, num_envs), field("terminated", np.bool_, num_envs), field("truncated", np.bool_, num_envs),
         field("info", np.uint8, num_envs, info_bytes), field("info_length", np.int64, num_envs),
-        field("seen", np.uint8, num_envs),  # by the parent: the slot (0 or 1) that must not be overwritten
+        field("seen", np.uint8, num_envs),  # by the parent: the slot (0 or 1) that is shown and must not be overwritten
         field("seed", np.int64, num_envs),  # by the parent
         field("episode", np.int64, num_envs),  # by the parent
         field("options", np.uint8, 1 << 16), field("options_length", np.int64, 1),  # by the parent, for all resets of a call

@@ -75,7 +75,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
                 self._begin(e, pool.results[e].info)
                 add_info(infos, pool.results[e].info, e, self.num_envs)
             self._is_reset[rows] = True
-            return pool.obs.gather(pool.slot * self.num_envs + np.arange(self.num_envs)), infos
+            return pool.obs.gather(pool.shown_slots(np.arange(self.num_envs))), infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step every environment; in same-step mode ended ones are in their next episode, the end is in final_obs and final_info."""
@@ -123,7 +123,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         picture = getattr(self._pool.obs, "parts", {}).get("image")
         if picture is None:
             return None
-        return tuple(picture.read(int(k) * self.num_envs + e) for e, k in enumerate(self._pool.slot))
+        return tuple(picture.read(slot) for slot in self._pool.shown_slots(np.arange(self.num_envs)).tolist())
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the worker processes. `close()` can be called again and again."""
@@ -177,7 +177,7 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
     def _receive(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Hand out the answers of `rows` [R]."""
         pool, same_step = self._pool, self._pool.is_same_step
-        obs = pool.obs.gather(pool.slot[rows] * self.num_envs + rows)
+        obs = pool.obs.gather(pool.shown_slots(rows))
         reward, terminated, truncated = (pool.arrays[name][rows] for name in ("reward", "terminated", "truncated"))
         results = [pool.results[e] for e in rows]
         faulty = [i for i, result in enumerate(results) if result.fault is not None]

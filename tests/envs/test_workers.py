@@ -298,6 +298,22 @@ def test_a_worker_killed_between_two_steps_is_a_fault_of_the_next(build: Make) -
     assert env.step(np.zeros(4, int))[0]["image"][:, 0, 0, 0].tolist() == [4, 4, 1, 1]
 
 
+def test_an_answer_that_waits_is_not_overwritten_when_its_worker_dies_and_comes_back(build: Make) -> None:
+    """The recovered episode's picture was once handed out as the answer of the step before the fault."""
+    env = build("vldac_test/Trouble-v0", 2, num_workers=2, batch_size=1, step_timeout=3.0)
+    env.reset(seed=20)
+    env.send(np.array([HANG, FINE]))
+    threading.Timer(0.3, os.kill, (env.worker_pids[1], signal.SIGKILL)).start()
+    assert "hung for 3 s" in env.recv()[4]["final_info"]["fault"][0]
+    assert env.restart_count.tolist() == [1, 1] and not env._pool.pending.any(), "worker 1 is back, too"
+    obs, reward, terminated, truncated, _ = env.recv()
+    assert obs["image"][0, 0, 0, 0] == 1 and reward[0] == 1 and not (terminated | truncated)[0]
+    env.send([FINE], [1])
+    obs, reward, _, truncated, info = env.recv()
+    assert truncated[0] and reward[0] == 0 and info["final_obs"][0]["image"][0, 0, 0] == 1
+    assert obs["image"][0, 0, 0, 0] == 0 and "killed by SIGKILL" in info["final_info"]["fault"][0]
+
+
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
 @pytest.mark.parametrize("action", [RAISE, KILL])
 def test_other_autoreset_modes_tell_faults_too(build: Make, mode: AutoresetMode, action: int) -> None:
@@ -605,3 +621,32 @@ def test_the_real_miniworld_runs_headless() -> None:
         assert len(np.unique(obs["image"].reshape(-1, 3), axis=0)) > 100, "a textured scene, not an empty frame"
         again, _ = env.reset(seed=0)
         assert np.array_equal(again["image"], before)
+
+
+@pytest.mark.parametrize("order", ["fifo", "ready"])
+def test_killing_workers_at_random_loses_episodes_and_nothing_else(build: Make, order: str) -> None:
+    """Each environment's counter goes on by one, or its episode ended in a fault that is told; no answer is lost or doubled."""
+    seed = int(time.time_ns() % 2**32)
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    env = build("vldac_test/Trouble-v0", 6, num_workers=3, batch_size=2, order=order, max_restarts=99)
+    count = env.reset(seed=0)[0]["image"][:, 0, 0, 0].astype(int)
+    env.send(np.zeros(6, int))
+    faults = answers = 0
+    while faults < 12 and answers < 20_000:
+        obs, reward, terminated, truncated, info = env.recv(timeout=60)
+        for i, e in enumerate(info["env_id"]):
+            answers += 1
+            ended = terminated[i] or truncated[i]
+            if truncated[i]:
+                faults += 1
+                assert "killed by SIGKILL" in info["final_info"]["fault"][i] and reward[i] == 0
+                assert info["final_obs"][i]["image"][0, 0, 0] == count[e], "the picture that was seen last"
+            else:
+                assert reward[i] == 1 and terminated[i] == (count[e] == 4)
+            count[e] = 0 if ended else count[e] + 1
+            assert obs["image"][i, 0, 0, 0] == count[e]
+        env.send(np.zeros(2, int), info["env_id"])
+        if rng.random() < 0.02:
+            os.kill(env.worker_pids[rng.integers(3)], signal.SIGKILL)
+    assert faults >= 12 and env.fault_count.sum() >= faults
