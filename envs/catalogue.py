@@ -40,3 +40,13 @@ def native_options(spec: _core.EnvSpec, given: dict[str, Any]) -> dict[str, floa
                 expected="True, False or a number", got=repr(value), where=f"make({spec.id!r}), {name}", do="correct it"
             )
     return {name: float(value) for name, value in given.items()}
+
+
+def own_options(env_id: str, given: dict[str, float]) -> dict[str, Any]:
+    """Return the arguments of `make` for options of an environment's own; those of foreign environments go to their `make`.
+
+    Raises EnvError for a name that a native environment does not know.
+    """
+    if env_id.startswith(("gymnasium:", "envpool:")):
+        return {"env_kwargs": given} if given else {}
+    return dict(native_options(native_spec(env_id), dict(given)))

@@ -13,7 +13,7 @@ import torch
 from vldac.actions import parse_actions, resolve
 from vldac.config import TrainConfig
 from vldac.envs import make
-from vldac.envs.catalogue import native_options, native_spec
+from vldac.envs.catalogue import own_options
 from vldac.policy import FrameFeatures, Policy, Responses
 from vldac.prompting import Prompt
 
@@ -23,7 +23,6 @@ Window = tuple[FrameFeatures, ...]
 def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
     """Return the vector environment of a configuration."""
     env = config.env
-    own: dict[str, Any] = native_options(native_spec(env.id), dict(env.options))
     return make(
         env.id,
         num_envs or env.num_envs,
@@ -33,7 +32,7 @@ def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
         prompt=env.prompt,
         image_size=env.image_size,
         max_episode_steps=env.max_episode_steps,
-        **own,
+        **own_options(env.id, env.options),
     )
 
 

@@ -207,7 +207,13 @@ def final_info(info: dict[str, Any], ended: np.ndarray) -> list[dict[str, Any]]:
             where=f"environment {int(np.flatnonzero(ended)[0])}",
             do="wrap the environment with autoreset_mode=SAME_STEP",
         )
-    return [
-        {key: values[e] for key, values in final.items() if not key.startswith("_")} if final and ended[e] else {}
-        for e in range(len(ended))
-    ]
+    return [_of_one(final, e) if final and ended[e] else {} for e in range(len(ended))]
+
+
+def _of_one(batch: dict[str, Any], row: int) -> dict[str, Any]:
+    """One environment's entries; dictionaries are batched inside, and masks begin with "_"."""
+    return {
+        key: _of_one(values, row) if isinstance(values, dict) else values[row]
+        for key, values in batch.items()
+        if not key.startswith("_")
+    }

@@ -55,6 +55,14 @@ def test_the_examples_of_the_environments_page_run(capsys: pytest.CaptureFixture
     assert scope["obs"]["image"].shape[0] == 16
 
 
+def test_the_page_of_foreign_environments_runs() -> None:
+    blocks = CODE.findall((ROOT / "docs" / "foreign_environments.md").read_text(encoding="utf-8"))
+    scope: dict = {"vldac": vldac}
+    for block in blocks:
+        exec(block, scope)
+    assert scope["obs"].shape == (8, 4) and "pass  determinism" in scope["report"].as_text()
+
+
 def is_function(name: str) -> bool:
     """Whether "optim.clip_and_step", say, is a function of `vldac/optim.py`."""
     module, function = name.split(".")
