@@ -173,7 +173,8 @@ def _envs(argv: Sequence[str]) -> int:
         print(f"    steps    {_limit(task)} (task vldac), {_limit(upstream)} (upstream)")
         for env in (upstream, task):
             env.close()
-    print("\nTry one yourself: vldac play gym_cards/NumberLine-v0")
+    print("\ngymnasium:<id> and envpool:<id> reach everything else (docs/foreign_environments.md).")
+    print("Try one yourself: vldac play gym_cards/NumberLine-v0")
     return 0
 
 

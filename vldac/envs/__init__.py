@@ -55,7 +55,7 @@ def make(
     if env_id not in list_ids():
         raise EnvError(
             expected=f"one of {', '.join(list_ids())}{nearest(env_id, list_ids())}",
-            got=repr(env_id), where="environment id", do="run `vldac envs` to list them",
+            got=repr(env_id), where="environment id", do="run `vldac envs` to list them; gymnasium:<id> reaches others",
         )  # fmt: skip
     if options:
         raise EnvError(
