@@ -152,7 +152,8 @@ class Worker:
         observation, action = decode_space(layout["observation"]), decode_space(layout["action"])
         fields = segment_fields(observation, action, **layout["sizes"])
         arrays = Segment(memory, fields, is_owner=False).arrays
-        self._arrays, self._num_envs = arrays, layout["sizes"]["num_envs"]
+        self._arrays = arrays
+        self._num_envs: int = layout["sizes"]["num_envs"]
         self._obs, self._action = space_slots(observation, "obs", arrays), space_slots(action, "action", arrays)
         self._beat_ns, self._serving = arrays["beat_ns"], arrays["serving"]
         self._beat_ns[self._index] = time.monotonic_ns()

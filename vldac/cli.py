@@ -173,7 +173,8 @@ def _envs(argv: Sequence[str]) -> int:
         print(f"    steps    {spec.task_episode_steps} (task vldac), {spec.max_episode_steps or 'no limit'} (upstream)")
         for option in spec.options:
             print(f"    option   {option.name}={option.initial:g}: {option.help}")
-    print("\nTry one yourself: vldac play gym_cards/NumberLine-v0")
+    print("\ngymnasium:<id> and envpool:<id> reach everything else (docs/foreign_environments.md).")
+    print("Try one yourself: vldac play gym_cards/NumberLine-v0")
     return 0
 
 
