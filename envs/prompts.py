@@ -33,6 +33,9 @@ _PAPER = {
         'Get closer to 21 than the dealer, but not over it. Actions: "hit" takes another card, "stand" ends your turn. '
         'Answer with one JSON object: {{"thoughts": "<reason step by step>", "action": "<stand or hit>"}}'
     ),
+    "test/Template-v0": (
+        'Name the colour of the square. Answer in JSON: {{"thoughts": "<what you see>", "action": "<red, green or blue>"}}'
+    ),
 }
 _SHORT = {
     "gym_cards/NumberLine-v0": "Move current to target with - or +. Answer in JSON.",
@@ -40,6 +43,7 @@ _SHORT = {
     "gym_cards/Points24-v0": "Make {target}. Answer in JSON.",
     "gym_cards/Blackjack-v0": "Stand or hit. Answer in JSON.",
     "Blackjack-symbolic-v0": "Points {points}, usable ace {usable_ace}, dealer {dealer}. Stand or hit. Answer in JSON.",
+    "test/Template-v0": "Name the colour. Answer in JSON.",
 }
 
 

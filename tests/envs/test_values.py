@@ -11,8 +11,8 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from vldac.envs.shared_memory import Segment, create_memory, space_fields, space_slots
-from vldac.envs.values import decode, decode_space, encode, encode_info, encode_space
+from vldac.envs.foreign.shared_memory import Segment, create_memory, space_fields, space_slots
+from vldac.envs.foreign.values import decode, decode_space, encode, encode_info, encode_space
 
 from vldac.errors import EnvError
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
-from vldac.envs.worker_protocol import episode_seed
+from vldac.envs.foreign.worker_protocol import episode_seed
 
 from vldac.envs import make
 from vldac.errors import EnvError

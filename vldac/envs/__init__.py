@@ -20,11 +20,11 @@ def make(env_id: str, num_envs: int, *, seed: int = 0, **options: Any) -> Any:
     Raises EnvError for unknown ids and options and for unusable values.
     """
     if env_id.startswith("gymnasium:"):
-        from vldac.envs.gymnasium_env import make_gymnasium
+        from vldac.envs.foreign.gymnasium_env import make_gymnasium
 
         return make_gymnasium(env_id, num_envs, seed=seed, **options)
     if env_id.startswith("envpool:"):
-        from vldac.envs.envpool_env import make_envpool
+        from vldac.envs.foreign.envpool_env import make_envpool
 
         return make_envpool(env_id, num_envs, seed=seed, **options)
     return make_native(env_id, num_envs, seed=seed, **options)

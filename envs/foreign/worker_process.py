@@ -12,8 +12,8 @@ import sys
 import threading
 from typing import Any
 
-from vldac.envs.values import encode
-from vldac.envs.worker_protocol import LENGTH, MESSAGE, Command
+from vldac.envs.foreign.values import encode
+from vldac.envs.foreign.worker_protocol import LENGTH, MESSAGE, Command
 
 HEADLESS = {
     "PYGLET_HEADLESS": "1",
@@ -28,14 +28,14 @@ HEADLESS = {
 if sys.platform.startswith("linux"):
     HEADLESS |= {"PYOPENGL_PLATFORM": "egl", "MUJOCO_GL": "egl"}
 
-_MAIN = "import sys; sys.path[:] = {path!r}; from vldac.envs.worker import main; main(*map(int, sys.argv[1:]))"
+_MAIN = "import sys; sys.path[:] = {path!r}; from vldac.envs.foreign.worker import main; main(*map(int, sys.argv[1:]))"
 
 
 class WorkerProcess:
     """One process, its two pipes, and whether it has said yet what it made. Not thread-safe."""
 
     def __init__(self, index: int, start: dict[str, Any], memory: int, variables: dict[str, str]) -> None:
-        """index: of the worker; start: see `vldac.envs.worker.Worker`; memory: descriptor of the segment's file."""
+        """index: of the worker; start: see `vldac.envs.foreign.worker.Worker`; memory: descriptor of the segment's file."""
         self.index = index
         self.is_running = False
         """True once the segment is attached."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from vldac.envs.shared_memory import Field, space_fields
+from vldac.envs.foreign.shared_memory import Field, space_fields
 
 MESSAGE = struct.Struct("<IBBH")
 """environment, `Command` or `Status`, `Mark`s, sequence number modulo 65536"""

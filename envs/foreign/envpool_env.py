@@ -20,8 +20,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from vldac.envs.image_view import is_picture
-from vldac.envs.model_face import ModelFace, Prompt, check_template, checked_names, picture_size
+from vldac.envs.foreign.image_view import is_picture
+from vldac.envs.foreign.model_face import ModelFace, Prompt, check_template, checked_names, picture_size
 from vldac.envs.vector_arguments import array_actions, mode_of, rows_of_mask, seeds_of
 
 from vldac.errors import EnvError, nearest

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from vldac.envs.shared_memory import Segment, create_memory, space_slots
-from vldac.envs.values import decode, decode_space, encode
-from vldac.envs.worker_process import WorkerProcess
-from vldac.envs.worker_protocol import MESSAGE, Command, Mark, Status, segment_fields
+from vldac.envs.foreign.shared_memory import Segment, create_memory, space_slots
+from vldac.envs.foreign.values import decode, decode_space, encode
+from vldac.envs.foreign.worker_process import WorkerProcess
+from vldac.envs.foreign.worker_protocol import MESSAGE, Command, Mark, Status, segment_fields
 
 from vldac.errors import EnvError
 
@@ -118,7 +118,7 @@ class WorkerPool:
         _watch_forks(self)
         self._segment: Segment | None = None
         self.report: dict[str, Any] = {}
-        """What a worker said of its environments, see `vldac.envs.worker.Worker.report`"""
+        """What a worker said of its environments, see `vldac.envs.foreign.worker.Worker.report`"""
         try:
             for w in range(workers):
                 self._start(w)

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vldac.envs.conformance_checks import CHECKS, Broken, Make, Skipped, Subject
+from vldac.envs.conformance.checks import CHECKS, Broken, Make, Skipped, Subject
 
 from vldac.errors import EnvError
 
@@ -115,7 +115,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
     return 0 if report.is_conformant else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from vldac.envs.model_face import ModelFace, Prompt, check_template, checked_names, picture_size
-from vldac.envs.shared_memory import DictSlots
-from vldac.envs.values import encode
+from vldac.envs.foreign.model_face import ModelFace, Prompt, check_template, checked_names, picture_size
+from vldac.envs.foreign.shared_memory import DictSlots
+from vldac.envs.foreign.values import encode
+from vldac.envs.foreign.worker_pool import WorkerSettings
+from vldac.envs.foreign.workers import WorkerVectorEnv
 from vldac.envs.vector_arguments import mode_of
-from vldac.envs.worker_pool import WorkerSettings
-from vldac.envs.workers import WorkerVectorEnv
 
 from vldac.errors import EnvError, nearest
 

@@ -1,6 +1,6 @@
 """A worker process: makes its environments, steps them on command, writes what comes of it into the shared segment.
 
-It is started by `vldac.envs.worker_process` as a fresh interpreter (never forked, and without running the user's main module). It
+It is started by `worker_process` as a fresh interpreter (never forked, and without running the user's main module). It
 dies with its parent: the kernel kills its process group when the parent's end of a pipe closes. An environment that raises is
 replaced by a fresh instance here; one that hangs or kills the process is the parent's matter.
 """
@@ -21,10 +21,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from vldac.envs.image_view import ImageView, find_action_names, shows_picture
-from vldac.envs.shared_memory import Segment, space_slots
-from vldac.envs.values import decode, decode_space, encode, encode_info, encode_space
-from vldac.envs.worker_protocol import LENGTH, MESSAGE, Command, Mark, Status, episode_seed, segment_fields
+from vldac.envs.foreign.image_view import ImageView, find_action_names, shows_picture
+from vldac.envs.foreign.shared_memory import Segment, space_slots
+from vldac.envs.foreign.values import decode, decode_space, encode, encode_info, encode_space
+from vldac.envs.foreign.worker_protocol import LENGTH, MESSAGE, Command, Mark, Status, episode_seed, segment_fields
 
 from vldac.errors import EnvError
 
@@ -118,7 +118,7 @@ def describe(error: BaseException) -> str:
 
 
 class Worker:
-    """The environments of one process. `start` says what to make; see `vldac.envs.workers.WorkerVectorEnv`."""
+    """The environments of one process. `start` says what to make; see `vldac.envs.foreign.workers.WorkerVectorEnv`."""
 
     def __init__(self, start: dict[str, Any], commands: int, results: int) -> None:
         self._start, self._commands, self._results = start, commands, results

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
-from vldac.envs.infos import add_info
-from vldac.envs.shared_memory import ArraySlots
-from vldac.envs.values import encode
+from vldac.envs.foreign.infos import add_info
+from vldac.envs.foreign.shared_memory import ArraySlots
+from vldac.envs.foreign.values import encode
+from vldac.envs.foreign.worker_pool import BEGAN, BUSY, DONE, IDLE, RESET, STEP, Result, WorkerPool, WorkerSettings
 from vldac.envs.vector_arguments import array_actions, bad_actions, rows_of_ids, rows_of_mask, seeds_of
-from vldac.envs.worker_pool import BEGAN, BUSY, DONE, IDLE, RESET, STEP, Result, WorkerPool, WorkerSettings
 
 from vldac.errors import EnvError
 

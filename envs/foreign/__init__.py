@@ -1,0 +1,1 @@
+"""Environments that are not ours: Gymnasium's in worker processes, and EnvPool's."""
