@@ -16,9 +16,9 @@ from gymnasium.vector.utils import batch_space
 from vldac.envs.catalogue import native_spec
 from vldac.envs.info import BatchInfo
 from vldac.envs.prompts import messages, template
+from vldac.envs.text_steps import TextSteps
 
 from vldac import _core
-from vldac.actions import ParseMode, parse_actions, resolve
 from vldac.errors import EnvError, EnvHangError
 from vldac.vision import ImageSpec, PatchFormat, patch_emitter
 
@@ -57,7 +57,7 @@ class NativeConfig:
     options: dict[str, float] = field(default_factory=dict)
 
 
-class NativeVectorEnv(VectorEnv):
+class NativeVectorEnv(TextSteps, VectorEnv):
     """A pool of one native environment.
 
     Observations: {"image": [B, height, width, 3] uint8}; with a patch format {"pixel_values": [B, rows, columns]}, whose
@@ -163,41 +163,11 @@ class NativeVectorEnv(VectorEnv):
         self._received = batch.env_id
         return self._result(batch)
 
-    def step_text(
-        self,
-        responses: Sequence[str],
-        *,
-        mode: ParseMode = "tolerant",
-        fallback: str = "random_legal",
-        penalty: float = -1.0,
-    ) -> Step:
-        """Parse one response per environment, step, and return what `step` does; info has "parse_status" and "action" [E].
+    def _text_seed(self) -> int:
+        return self.config.seed
 
-        mode: how a response is read, see `vldac.parse_action`. fallback, for a response without an action: "random_legal" (drawn
-        from the environment's seed and step), "noop" (action 0), or "penalty" (as random_legal, and `penalty` is added to the
-        reward).
-        """
-        if len(responses) != self.num_envs or fallback not in ("random_legal", "noop", "penalty"):
-            raise EnvError(
-                expected=f"{self.num_envs} responses, and fallback random_legal, noop or penalty",
-                got=f"{len(responses)} responses, fallback {fallback!r}", where="step_text", do="correct it",
-            )  # fmt: skip
-        parsed, status = parse_actions(responses, self.action_names, mode)
-        frames = self._pool.frame_ids()
-        chosen = resolve(
-            parsed,
-            fallback,
-            len(self.action_names),
-            self.config.seed,
-            np.arange(self.num_envs),
-            frames // self.num_envs,
-        )
-        obs, reward, terminated, truncated, info = self.step(chosen)
-        if fallback == "penalty":
-            reward = reward + np.where(parsed < 0, penalty, 0.0)
-        all_rows = np.ones(self.num_envs, bool)
-        info |= {"parse_status": status, "_parse_status": all_rows, "action": chosen, "_action": all_rows.copy()}
-        return obs, reward, terminated, truncated, info
+    def _text_counters(self) -> np.ndarray:
+        return self.frame_ids() // self.num_envs
 
     # -- for vision-language models ---------------------------------------------------------------------------------
 

@@ -346,6 +346,11 @@ def evaluate_formula(tokens: Sequence[str], compat: bool) -> tuple[int, int] | i
 def solve_points(numbers: Sequence[int], target: int, prefix: Sequence[str]) -> list[str] | None:
     """Items that complete `prefix` to a formula of at most 20 items that uses every number once and equals the target."""
 
+def resolve_actions(
+    parsed: NDArray[np.int64], num_actions: int, seed: int, env_ids: NDArray[np.int64], counters: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """`parsed` with its negative entries replaced by uniform actions that depend on (seed, environment, counter) alone; [R]."""
+
 def env_specs() -> list[EnvSpec]: ...
 def gae(
     reward: NDArray[np.float64],

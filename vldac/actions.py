@@ -142,11 +142,7 @@ def resolve(
 
     counter: one for all, or [E]. The draw depends on (seed, environment, counter) alone.
     """
-    result = parsed.copy()
-    counters = np.broadcast_to(counter, parsed.shape)
-    for i in np.flatnonzero(parsed < 0):
-        if fallback == "noop":
-            result[i] = 0
-        else:
-            result[i] = _core.counter_random(seed, 2, int(env_ids[i]), int(counters[i])) % num_actions
-    return result
+    if fallback == "noop":
+        return np.maximum(parsed, 0)
+    counters = np.broadcast_to(np.asarray(counter, np.int64), parsed.shape)
+    return _core.resolve_actions(parsed, num_actions, seed, np.asarray(env_ids, np.int64), counters)

@@ -70,6 +70,22 @@ py::tuple parse_views(const std::vector<std::string_view>& texts, const ActionNa
   return py::make_tuple(actions, statuses);
 }
 
+// Where parsed is negative a uniform action below num_actions, drawn from (seed, environment, counter) alone.
+py::array_t<int64_t> resolve_actions(const SafeArray<int64_t>& parsed, int64_t num_actions, uint64_t seed, const SafeArray<int64_t>& env_ids,
+                                     const SafeArray<int64_t>& counters) {
+  constexpr uint64_t kFallback = 2;  // purpose of the stream, as in vldac/seeding.py
+  auto rows = parsed.size();
+  if (env_ids.size() != rows || counters.size() != rows || num_actions < 1)
+    throw std::invalid_argument("resolve_actions: expected parsed, env_ids and counters of one length, and an action");
+  py::array_t<int64_t> chosen(rows);
+  for (py::ssize_t i = 0; i < rows; ++i) {
+    auto env = static_cast<uint64_t>(env_ids.data()[i]), counter = static_cast<uint64_t>(counters.data()[i]);
+    uint64_t drawn = counter_random(seed, kFallback, env, counter) % static_cast<uint64_t>(num_actions);
+    chosen.mutable_data()[i] = parsed.data()[i] >= 0 ? parsed.data()[i] : static_cast<int64_t>(drawn);
+  }
+  return chosen;
+}
+
 py::tuple parse_strings(const py::sequence& texts, const ActionNames& names, const std::string& mode) {
   return parse_views(Utf8Batch(texts).views(), names, parse_mode(mode));
 }
@@ -108,6 +124,8 @@ void bind_ops(py::module_& module) {
       .def(py::init([](const std::vector<uint64_t>& entropy) { return Pcg64(SeedSequence(entropy)); }), py::arg("entropy"))
       .def("uniform", &Pcg64::uniform)
       .def("integers", &Pcg64::integers, py::arg("low"), py::arg("high"));
+  module.def("resolve_actions", &resolve_actions, py::arg("parsed"), py::arg("num_actions"), py::arg("seed"), py::arg("env_ids"),
+             py::arg("counters"));
   module.def("counter_random", &counter_random, py::arg("seed"), py::arg("purpose"), py::arg("env"), py::arg("counter"));
   module.def("gae", &gae_arrays, py::arg("reward"), py::arg("value"), py::arg("final_value"), py::arg("terminated"),
              py::arg("truncated"), py::arg("segment_offsets"), py::arg("bootstrap"), py::arg("gamma"), py::arg("lam"));

@@ -22,6 +22,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from vldac.envs.foreign.image_view import is_picture
 from vldac.envs.foreign.model_face import ModelFace, Prompt, check_template, checked_names, picture_size
+from vldac.envs.text_steps import TextSteps
 from vldac.envs.vector_arguments import array_actions, mode_of, rows_of_mask, seeds_of
 
 from vldac.errors import EnvError, nearest
@@ -31,7 +32,7 @@ _NOT_INFO = ("env_id", "players")
 """Entries that EnvPool adds for itself"""
 
 
-class EnvPoolVectorEnv(VectorEnv[Any, Any, Any]):
+class EnvPoolVectorEnv(TextSteps, VectorEnv[Any, Any, Any]):
     """One of EnvPool's environments as a batch, with `prompts()` and `action_names`."""
 
     action_names: list[str]
@@ -64,9 +65,17 @@ class EnvPoolVectorEnv(VectorEnv[Any, Any, Any]):
             env_id=env_id, prompt=prompt, action_names=tuple(found or ()),
             reward_threshold=self._pool.config.get("reward_threshold"),
         )  # fmt: skip
+        self._text_steps = 0
         self._return, self._length = np.zeros(num_envs), np.zeros(num_envs, np.int64)
         self._ended, self._info = np.zeros(num_envs, bool), dict[str, Any]()
         self._obs: Any = None
+
+    def _text_seed(self) -> int:
+        return self._seed
+
+    def _text_counters(self) -> np.ndarray:
+        self._text_steps += 1
+        return np.full(self.num_envs, self._text_steps)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None

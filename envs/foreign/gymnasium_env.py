@@ -17,6 +17,7 @@ from vldac.envs.foreign.shared_memory import DictSlots
 from vldac.envs.foreign.values import encode
 from vldac.envs.foreign.worker_pool import WorkerSettings
 from vldac.envs.foreign.workers import WorkerVectorEnv
+from vldac.envs.text_steps import TextSteps
 from vldac.envs.vector_arguments import mode_of
 
 from vldac.errors import EnvError, nearest
@@ -26,7 +27,7 @@ KNOWN_PACKAGES = {"MiniWorld-": "miniworld", "MiniGrid-": "minigrid", "BabyAI-":
 """Packages that register ids of this beginning when they are imported."""
 
 
-class GymnasiumVectorEnv(WorkerVectorEnv):
+class GymnasiumVectorEnv(TextSteps, WorkerVectorEnv):
     """A Gymnasium environment as a batch, with `prompts()` and `action_names`."""
 
     action_names: list[str]
@@ -34,6 +35,7 @@ class GymnasiumVectorEnv(WorkerVectorEnv):
 
     def __init__(self, settings: WorkerSettings, prompt: Prompt, names: Sequence[str] | None) -> None:
         check_template(prompt)
+        self._text_steps = 0
         super().__init__(settings)
         report = self._pool.report
         try:
@@ -69,6 +71,13 @@ class GymnasiumVectorEnv(WorkerVectorEnv):
                 )
                 for e in range(self.num_envs)
             ]  # fmt: skip
+
+    def _text_seed(self) -> int:
+        return self.settings.seed
+
+    def _text_counters(self) -> np.ndarray:
+        self._text_steps += 1
+        return np.full(self.num_envs, self._text_steps)
 
     def _final_extras(self, env: int, final_info: dict[str, Any], obs: Any) -> dict[str, Any]:
         """`success`, and the prompt of the final observation (a truncated episode is valued there)."""

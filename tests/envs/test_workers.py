@@ -650,3 +650,24 @@ def test_killing_workers_at_random_loses_episodes_and_nothing_else(build: Make, 
         if rng.random() < 0.02:
             os.kill(env.worker_pids[rng.integers(3)], signal.SIGKILL)
     assert faults >= 12 and env.fault_count.sum() >= faults
+
+
+def test_responses_become_steps() -> None:
+    env = make("gymnasium:CartPole-v1", 3, num_workers=1)
+    twin = make("gymnasium:CartPole-v1", 3, num_workers=1)
+    try:
+        env.reset(seed=0)
+        twin.reset(seed=0)
+        obs, reward, *_, info = env.step_text(
+            ['{"action": "1"}', '{"action": "0"}', "?"], fallback="penalty", penalty=-2.0
+        )
+        assert info["parse_status"].tolist()[:2] == [0, 0] and info["action"].tolist()[:2] == [1, 0]
+        plain = twin.step(info["action"])
+        assert np.array_equal(obs, plain[0]) and (reward - plain[1]).tolist() == [0, 0, -2]
+        drawn = [env.step_text(["?"] * 3)[4]["action"].tolist() for _ in range(12)]
+        assert len({tuple(row) for row in drawn}) > 3
+        with pytest.raises(EnvError, match="3 responses"):
+            env.step_text(["?"])
+    finally:
+        env.close()
+        twin.close()
