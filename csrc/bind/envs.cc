@@ -117,9 +117,9 @@ class PyPool {
 
   py::list facts() {
     py::list result;
-    for (size_t i = 0; i < pool_.num_envs(); ++i) {
+    pool_.visit([&](size_t, const Env& env) {
       Facts facts;
-      pool_.idle_env(i).facts(facts);
+      env.facts(facts);
       py::dict named;
       for (size_t k = 0; k < facts.size(); ++k) {
         auto [name, value, is_number] = facts.at(k);
@@ -127,13 +127,14 @@ class PyPool {
         named[py::str(name.data(), name.size())] = is_number ? py::object(py::int_(words)) : py::object(words);
       }
       result.append(named);
-    }
+    });
     return result;
   }
 
   py::array_t<int64_t> oracle_actions() {
     py::array_t<int64_t> result(pool_.num_envs());
-    for (size_t i = 0; i < pool_.num_envs(); ++i) result.mutable_data()[i] = pool_.idle_env(i).oracle_action();
+    int64_t* actions = result.mutable_data();
+    pool_.visit([&](size_t i, const Env& env) { actions[i] = env.oracle_action(); });
     return result;
   }
 
@@ -158,7 +159,6 @@ class PyPool {
   py::array_t<int64_t> frame_ids() { return array_of(pool_.frame_ids()); }
   py::array_t<int64_t> episode_ids() { return array_of(pool_.episode_ids()); }
   int64_t fault_count() { return pool_.fault_count(); }
-  size_t num_in_flight() const { return pool_.num_in_flight(); }
 
  private:
   static py::array_t<int64_t> array_of(const std::vector<int64_t>& values) { return py::array_t<int64_t>(values.size(), values.data()); }
@@ -235,7 +235,6 @@ void bind_envs(py::module_& module) {
       .def("frame_ids", &PyPool::frame_ids)
       .def("episode_ids", &PyPool::episode_ids)
       .def("fault_count", &PyPool::fault_count)
-      .def_property_readonly("num_in_flight", &PyPool::num_in_flight)
       .def_property_readonly("gauge", &PyPool::gauge);
 
   py::class_<Option>(module, "EnvOption")

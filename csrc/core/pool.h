@@ -18,10 +18,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/doorbell.h"
-#include "core/ring.h"
-#include "core/runner.h"
-#include "core/ticket_queue.h"
+#include "core/crew.h"
 
 namespace vldac {
 
@@ -83,12 +80,11 @@ class Pool {
   BatchLease observe();
   // The environments' prompts in turn, and where each begins (n + 1 offsets).
   void prompts(std::span<const int64_t> env_ids, std::string& text, std::vector<int64_t>& offsets);
-  // Environments that wait for an action; throws PoolMisuse for one in flight.
-  const Env& idle_env(size_t index);
+  // Look at every environment, one after the other; none may be in flight.
+  void visit(const std::function<void(size_t, const Env&)>& look);
   // Of the present observations; see Runner::frame_id.
   std::vector<int64_t> frame_ids();
   std::vector<int64_t> episode_ids();
-  size_t num_in_flight() const { return in_flight_count_; }
   int64_t fault_count();
   Ring::Gauge gauge() const;
 
@@ -98,9 +94,16 @@ class Pool {
   void close();
 
  private:
-  struct Core;
-  class Exclusive;
-  enum class Command : uint8_t { kStep, kSeed, kNext, kShow };
+  // Holds the pool for one call; a second caller is refused, and so is every call of a pool that cannot be used.
+  class Exclusive {
+   public:
+    explicit Exclusive(Pool& pool);
+    ~Exclusive() { pool_.is_busy_.store(false, std::memory_order_release); }
+
+   private:
+    Pool& pool_;
+  };
+  using Command = Crew::Command;
   void check_usable() const;
   void check_ids(std::span<const int64_t> env_ids) const;
   void check_actions(std::span<const int64_t> actions) const;
@@ -116,7 +119,7 @@ class Pool {
   PoolConfig config_;
   size_t batch_size_;
   int64_t num_actions_ = 0;
-  std::shared_ptr<Core> core_;
+  std::shared_ptr<Crew> crew_;
   std::vector<std::thread> threads_;
   std::function<void()> poll_;
   std::atomic<bool> is_busy_{false};

@@ -70,10 +70,10 @@ class Bench {
     std::string text;
     std::vector<int64_t> offsets;
     pool_.prompts(std::vector<int64_t>{0, 1}, text, offsets);
-    for (size_t i = 0; i < kEnvs; ++i) {
-      int64_t expert = pool_.idle_env(i).oracle_action();
+    pool_.visit([&](size_t, const Env& env) {
+      int64_t expert = env.oracle_action();
       REQUIRE(expert >= -1 && expert < static_cast<int64_t>(num_actions_));
-    }
+    });
     step(kSteps);
   }
 
