@@ -21,15 +21,17 @@ _FINAL_LAYOUT: dict[str, Any] = {key: None for key in ("final_obs", "_final_obs"
 class BatchInfo(dict[str, Any]):
     """A dictionary whose values come from a batch on first access; once changed it is an ordinary one."""
 
-    def __init__(self, batch: _core.Batch, *, is_same_step: bool, wrap: Callable[[np.ndarray], Any]) -> None:
+    def __init__(
+        self, batch: _core.Batch, *, is_same_step: bool, has_image: bool, wrap: Callable[[np.ndarray], Any]
+    ) -> None:
         super().__init__(_LAYOUT)
         self._batch: _core.Batch | None = batch
-        self._is_same_step, self._wrap = is_same_step, wrap
+        self._has_image, self._wrap = has_image, wrap
         if batch.num_ended:
             if is_same_step:
                 super().update(_FINAL_LAYOUT)
             else:
-                super().update({k: v for k, v in _final_info(batch).items() if k not in _LAYOUT})
+                super().update({k: v for k, v in _final_info(batch, self._has_image).items() if k not in _LAYOUT})
 
     def _build(self, key: str) -> Any:
         batch = self._batch
@@ -42,7 +44,7 @@ class BatchInfo(dict[str, Any]):
                 final[row] = self._wrap(batch.final_obs(int(row)))
             return final
         if key == "final_info":
-            return _final_info(batch)
+            return _final_info(batch, self._has_image)
         if key in ("_final_obs", "_final_info"):
             return batch.ended.copy()
         return np.ones(batch.rows, bool)
@@ -93,7 +95,7 @@ class BatchInfo(dict[str, Any]):
     __hash__ = None
 
 
-def _final_info(batch: _core.Batch) -> dict[str, Any]:
+def _final_info(batch: _core.Batch, has_image: bool) -> dict[str, Any]:
     """What is known of the episodes that ended, valid where its `_` masks say so."""
     ended, rows = batch.ended, batch.rows
     final: dict[str, Any] = {
@@ -107,7 +109,11 @@ def _final_info(batch: _core.Batch) -> dict[str, Any]:
     final["env_id"] = np.where(ended, batch.env_id, np.int32(0))
     final["elapsed_step"] = final["length"].copy()
     prompt, fault = np.full(rows, None, dtype=object), np.full(rows, None, dtype=object)
+    facts: dict[str, np.ndarray] = {}
     for row in map(int, np.flatnonzero(ended)):
-        prompt[row], fault[row] = messages(batch.prompt(row) or ""), batch.fault(row)
-    final |= {"prompt": prompt, "fault": fault}
+        prompt[row], fault[row] = messages(batch.prompt(row) or "", has_image), batch.fault(row)
+        for name, value in (batch.facts(row) or {}).items():
+            kind = np.int64 if isinstance(value, int) else object
+            facts.setdefault(name, np.zeros(rows, kind) if kind is np.int64 else np.full(rows, None, kind))[row] = value
+    final |= {"prompt": prompt, "fault": fault, "facts": facts | {f"_{name}": ended.copy() for name in facts}}
     return final | {f"_{key}": ended.copy() for key in final}

@@ -70,7 +70,6 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         spec = native_spec(config.env_id)
         self.config = config
         self.env_id, self.num_envs, self.batch_size = config.env_id, config.num_envs, config.batch_size
-        self.image_size = config.image_size
         self.action_names: list[str] = spec.actions(config.options)
         self.response_fields = tuple(spec.fields)
         width, height = config.image_size
@@ -92,6 +91,16 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._is_reset = False
         self._received: np.ndarray = np.arange(self.num_envs)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) in pixels. Raises EnvError where there is no picture, which a model could not play."""
+        if self._key is None:
+            raise EnvError(
+                expected="an environment with pictures", got=f"{self.env_id}, whose observations are numbers",
+                where="image_size", do="choose another environment, or play it from Python",
+            )  # fmt: skip
+        return self.config.image_size
 
     @functools.cached_property
     def observation_space(self) -> gym.Space[Any]:  # type: ignore[override]
@@ -259,7 +268,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         return {self._key: observation} if self._key else observation
 
     def _info(self, batch: _core.Batch) -> dict[str, Any]:
-        return BatchInfo(batch, is_same_step=self._is_same_step, wrap=self._wrap)
+        return BatchInfo(batch, is_same_step=self._is_same_step, has_image=self._key is not None, wrap=self._wrap)
 
     def _result(self, batch: _core.Batch) -> Step:
         return self._observation(batch), batch.reward, batch.terminated, batch.truncated, self._info(batch)

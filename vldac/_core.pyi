@@ -42,6 +42,9 @@ class Batch:
     def prompt(self, row: int) -> str | None:
         """The prompt of that observation."""
 
+    def facts(self, row: int) -> dict[str, str | int] | None:
+        """What was on it."""
+
     def fault(self, row: int) -> str | None:
         """What went wrong in the environment; None if nothing did."""
 

@@ -98,6 +98,7 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
             got=env_config.id, where="model.name = tiny",
             do="train a Hugging Face model there, or reuse a warm start with tiny.clone_dir",
         )  # fmt: skip
+    _ = env.image_size  # an error where there are no pictures
     obs, _ = env.reset(seed=_CLONE_SEED_BASE + seed * 100_000)
     samples: list[Sample] = []
     names = env.action_names

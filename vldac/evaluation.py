@@ -38,6 +38,8 @@ class EvalResult:
     episode_length: float
     invalid_action_frac: float
     fault_frac: float
+    solvable_success_rate: float | None = None
+    """Success among the deals that can be won at all, where the environment tells (Points24); None elsewhere"""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -93,6 +95,7 @@ def play_episodes(
 def summarise(outcomes: list[dict[str, Any]], *, env_id: str, seed: int, invalid_action_frac: float) -> EvalResult:
     """Return the statistics of ended episodes, given their final_info; every one counts, faulty ones as failures."""
     successes = sum(bool(o["success"]) for o in outcomes)
+    solvable = [bool(o["success"]) for o in outcomes if o.get("facts", {}).get("is_solvable")]
     return EvalResult(
         env_id=env_id,
         seed=seed,
@@ -104,6 +107,7 @@ def summarise(outcomes: list[dict[str, Any]], *, env_id: str, seed: int, invalid
         episode_length=float(np.mean([o["length"] for o in outcomes])),
         invalid_action_frac=invalid_action_frac,
         fault_frac=float(np.mean([bool(o.get("fault")) for o in outcomes])),
+        solvable_success_rate=float(np.mean(solvable)) if solvable else None,
     )
 
 

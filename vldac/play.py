@@ -52,6 +52,7 @@ def play(
     source, sink = source or sys.stdin, sink or sys.stdout
     env = make(env_id, 1, task="vldac", prompt=prompt, image_size=image_size)
     try:
+        _ = env.image_size  # an error where there is none
         gallery = _Gallery(pictures, picture_dir, sink)
         session = _Session(env, seed, gallery, source, sink)
         return session.run()

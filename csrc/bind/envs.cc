@@ -11,6 +11,16 @@ std::span<const T> view_of(const py::array_t<T, Flags>& array) {
   return {array.data(), static_cast<size_t>(array.size())};
 }
 
+py::dict dict_of(const Facts& facts) {
+  py::dict named;
+  for (size_t k = 0; k < facts.size(); ++k) {
+    auto [name, value, is_number] = facts.at(k);
+    py::str words(value.data(), value.size());
+    named[py::str(name.data(), name.size())] = is_number ? py::object(py::int_(words)) : py::object(words);
+  }
+  return named;
+}
+
 // What an observation looks like from Python.
 struct ObsLayout {
   py::dtype dtype;  // uint16 where bfloat16: NumPy has none
@@ -46,6 +56,10 @@ class PyBatch {
   py::object text(const std::vector<std::string>& column, size_t row, bool is_none_if_empty) const {
     if (row >= rows() || !(*lease_)->ended[row] || (is_none_if_empty && column[row].empty())) return py::none();
     return py::str(column[row]);
+  }
+  py::object facts(size_t row) const {
+    if (row >= rows() || !(*lease_)->ended[row]) return py::none();
+    return dict_of((*lease_)->facts[row]);
   }
   Batch* operator->() const { return lease_->get(); }
 
@@ -120,13 +134,7 @@ class PyPool {
     pool_.visit([&](size_t, const Env& env) {
       Facts facts;
       env.facts(facts);
-      py::dict named;
-      for (size_t k = 0; k < facts.size(); ++k) {
-        auto [name, value, is_number] = facts.at(k);
-        py::str words(value.data(), value.size());
-        named[py::str(name.data(), name.size())] = is_number ? py::object(py::int_(words)) : py::object(words);
-      }
-      result.append(named);
+      result.append(dict_of(facts));
     });
     return result;
   }
@@ -191,6 +199,7 @@ void bind_envs(py::module_& module) {
       .def("final_obs", &PyBatch::final_obs, py::arg("row"))
       .def("prompt", [](const PyBatch& self, size_t row) { return self.text(self->prompt, row, false); }, py::arg("row"))
       .def("fault", [](const PyBatch& self, size_t row) { return self.text(self->fault, row, true); }, py::arg("row"));
+  batch.def("facts", &PyBatch::facts, py::arg("row"));
   auto column = [&batch](const char* name, auto member) {
     batch.def_property_readonly(name, [member](const py::object& self) {
       return PyBatch::column(self, self.cast<PyBatch&>().operator->()->*member);

@@ -4,7 +4,7 @@
 
 namespace vldac {
 
-Batch::Batch(size_t rows, size_t obs_bytes) : rows(rows), obs_bytes(obs_bytes), final_obs(rows), prompt(rows), fault(rows) {
+Batch::Batch(size_t rows, size_t obs_bytes) : rows(rows), obs_bytes(obs_bytes), final_obs(rows), prompt(rows), fault(rows), facts(rows) {
   auto padded = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
   constexpr size_t kWideColumns = 8, kByteColumns = 4;  // 64-bit and one-byte ones, and one of 32 bits
   memory_ = aligned_bytes(padded(rows * obs_bytes) + kWideColumns * padded(rows * 8) + padded(rows * 4) + kByteColumns * padded(rows));

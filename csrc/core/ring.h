@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/text.h"
+
 namespace vldac {
 
 struct FreeAligned {
@@ -45,6 +47,7 @@ class Batch {
   int64_t *final_episode_id, *final_frame_id;  // [B]
   std::vector<AlignedBytes> final_obs;      // [B], null where no episode ended
   std::vector<std::string> prompt, fault;   // [B], of the final observation; fault is empty where there was none
+  std::vector<Facts> facts;                 // [B], of the final observation
   std::atomic<uint32_t> written{0}, num_ended{0};
   uint8_t* row(size_t index) const { return obs + index * obs_bytes; }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace vldac {
 
@@ -92,6 +93,7 @@ void Runner::end(FrameStore& frames, uint8_t* scratch) {
   outcome_.episode = episode_;
   outcome_.frame = frame_id();
   final_prompt_.clear();
+  final_facts_.clear();
   bool is_same_step = config_->autoreset == Autoreset::kSameStep;
   if (is_same_step) {
     outcome_.final_obs = frames.take();
@@ -100,6 +102,7 @@ void Runner::end(FrameStore& frames, uint8_t* scratch) {
   try {
     outcome_.success = fault_.empty() && env_->success();
     prompt(final_prompt_);
+    std::swap(facts_, final_facts_);
     if (is_same_step) config_->observer(*env_, outcome_.final_obs.get(), scratch);
   } catch (const std::exception& error) {
     if (fault_.empty()) {
@@ -159,6 +162,7 @@ void Runner::write(Batch& batch, size_t row, FrameStore& frames, uint8_t* scratc
   batch.final_obs[row] = std::move(outcome_.final_obs);
   batch.prompt[row].swap(final_prompt_);
   batch.fault[row].swap(fault_);
+  std::swap(batch.facts[row], final_facts_);
   batch.num_ended.fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -82,7 +82,7 @@ class Runner {
   bool is_over_ = false;
   Outcome outcome_;
   std::string fault_, final_prompt_;  // of the outcome; kept apart so that their memory is used again
-  Facts facts_;
+  Facts facts_, final_facts_;
 };
 
 }  // namespace vldac

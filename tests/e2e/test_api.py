@@ -15,9 +15,11 @@ import vldac.evaluation
 from tests.e2e.conftest import build
 from vldac.checkpoint import restore
 from vldac.config import TrainConfig
+from vldac.envs import make
 from vldac.errors import CheckpointError, ConfigError
-from vldac.evaluation import play_episodes
+from vldac.evaluation import play_episodes, summarise
 from vldac.model import load_model
+from vldac.rollout import final_info
 from vldac.trainer import Trainer
 
 
@@ -133,3 +135,19 @@ def test_evaluate_refuses_a_checkpoint_on_other_base_weights(config: TrainConfig
     other.network.save_pretrained(tmp_path / "warm_start")
     with pytest.raises(CheckpointError, match="other base weights"):
         vldac.evaluate(path, episodes=2)
+
+
+def test_success_over_solvable_deals_is_told_apart() -> None:
+    env = make("gym_cards/Points24-v0", 200, task="vldac", image_size=(28, 28))
+    env.reset(seed=0)
+    outcomes: list[dict] = []
+    while len(outcomes) < 400:
+        *_, terminated, truncated, info = env.step(env.oracle_actions())
+        final = final_info(info, terminated | truncated)
+        outcomes += [one for one in final if one]
+    found = summarise(outcomes, env_id="gym_cards/Points24-v0", seed=0, invalid_action_frac=0.0)
+    assert (
+        found.solvable_success_rate == 1.0 and 0.6 < found.success_rate < 0.85
+    )  # the expert; 73 % of deals can be solved
+    plain = [{key: value for key, value in one.items() if key != "facts"} for one in outcomes]
+    assert summarise(plain, env_id="x", seed=0, invalid_action_frac=0.0).solvable_success_rate is None

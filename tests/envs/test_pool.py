@@ -47,11 +47,17 @@ class SingleEnv(gym.Env):
     def _one(obs):
         return {key: value[0].copy() for key, value in obs.items()} if isinstance(obs, dict) else obs[0].copy()
 
-    @staticmethod
-    def _info(info):
-        shown = {key: info[key][0] for key in list(info) if not key.startswith("_") and info[f"_{key}"][0]}
-        plain = {key: bool(value) if isinstance(value, np.bool_) else value for key, value in shown.items()}
-        return {key: value for key, value in plain.items() if key not in ("env_id", "frame_id")}
+    @classmethod
+    def _info(cls, info):
+        """The first row of a batched info, as a single environment has it."""
+        found = {}
+        for key in (key for key in info if not key.startswith("_") and key not in ("env_id", "frame_id")):
+            if isinstance(info[key], dict):
+                found[key] = cls._info(info[key])
+            elif info[f"_{key}"][0]:
+                value = info[key][0]
+                found[key] = value.item() if isinstance(value, np.bool_) else value
+        return found
 
 
 def same(a: Any, b: Any, path: str = "") -> None:

@@ -83,7 +83,7 @@ except Exception as error:
 env.close()
 print("closed")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "environment " in done.stdout and ", seed 10" in done.stdout and "one call took more than 1.3" in done.stdout
     assert "EnvError True" in done.stdout and done.stdout.endswith("closed\n")

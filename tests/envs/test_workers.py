@@ -536,7 +536,9 @@ PARENT = """
 def test_workers_die_with_their_parent(in_thread: bool, with_child: bool) -> None:
     """However it was started, whatever it forked, and although the workers hang; a thread that ends is no parent that dies."""
     code = textwrap.dedent(PARENT).format(folder=str(Path(__file__).parent), in_thread=in_thread, with_child=with_child)
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert parent.stdout is not None
     pids = [int(word) for word in parent.stdout.readline().split()]
     assert len(pids) == 2 and all(is_alive(pid) for pid in pids)
