@@ -194,8 +194,8 @@ void Pool::start_all(BatchLease lease) {
   crew_->publish(num_envs());
 }
 
-BatchLease Pool::receive_all() {
-  wait_for(*all_.get(), num_envs(), -1.0);
+BatchLease Pool::receive_all(double seconds) {
+  wait_for(*all_.get(), num_envs(), seconds);
   BatchLease lease = std::move(all_);
   all_ = {};
   check_usable();
@@ -252,7 +252,7 @@ void Pool::send(std::span<const int64_t> actions, std::span<const int64_t> env_i
 
 BatchLease Pool::recv(double seconds) {
   Exclusive guard(*this);
-  if (all_) return receive_all();
+  if (all_) return receive_all(seconds);
   if (sent_rows_ < (next_batch_ + 1) * batch_size_)
     throw PoolMisuse("recv: a batch needs " + std::to_string(batch_size_) + " environments, " + std::to_string(in_flight_count_) +
                      " are in flight: send more");
@@ -302,11 +302,11 @@ void Pool::look_for_hang() {
     if (call != sightings_[i].call) {
       sightings_[i] = {call, now};
     } else if (call % 2) {
-      double seconds = std::chrono::duration<double>(now - sightings_[i].since).count();
-      if (seconds <= config_.step_timeout + kHangGrace) continue;
+      double limit = config_.step_timeout + kHangGrace;
+      if (std::chrono::duration<double>(now - sightings_[i].since).count() <= limit) continue;
       is_hung_ = true;
       throw EnvHang("environment " + std::to_string(beat.env.load()) + ", seed " + std::to_string(beat.seed.load()) + ", episode " +
-                    std::to_string(beat.episode.load()) + ": one call took more than " + std::to_string(seconds) + " s");
+                    std::to_string(beat.episode.load()) + ": one call took more than " + std::to_string(limit) + " s");
     }
   }
 }

@@ -109,7 +109,7 @@ class Pool {
   void check_actions(std::span<const int64_t> actions) const;
   void require_none_in_flight(const char* call) const;
   void start_all(BatchLease lease);
-  BatchLease receive_all();
+  BatchLease receive_all(double seconds = -1.0);
   void wait_for(Batch& batch, size_t rows, double seconds);
   void look_for_hang();
   void mark_idle(const Batch& batch);
