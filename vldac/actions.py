@@ -143,6 +143,7 @@ def resolve(
     counter: one for all, or [E]. The draw depends on (seed, environment, counter) alone.
     """
     if fallback == "noop":
-        return np.maximum(parsed, 0)
+        nothing: np.ndarray = np.maximum(parsed, 0)
+        return nothing
     counters = np.broadcast_to(np.asarray(counter, np.int64), parsed.shape)
     return _core.resolve_actions(parsed, num_actions, seed, np.asarray(env_ids, np.int64), counters)
