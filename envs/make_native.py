@@ -33,6 +33,7 @@ def make_native(
     max_episode_steps: int | None = None,
     step_timeout: float = 60.0,
     max_ring_bytes: int = 2**30,
+    may_caller_step: bool = True,
     **options: Any,
 ) -> NativeVectorEnv:
     """Return a pool of native environments.
@@ -46,7 +47,9 @@ def make_native(
     "patches" (float32), "patches_bf16" (through DLPack only) and "patches_u8" (for a folded patch embedding, `vldac.fold`) give
     obs["pixel_values"], ready for the checkpoint whose image processor, or `vldac.vision.ImageSpec`, is image_spec.
     max_episode_steps: 0 for no limit. step_timeout: seconds that one environment call may take. max_ring_bytes: cap of the
-    memory of batches that are held by views. options: the environment's own (`vldac envs` lists them).
+    memory of batches that are held by views. may_caller_step: False never steps on the calling thread (by default it does where
+    an environment declares every call short and waking a thread would cost more). options: the environment's own (`vldac envs`
+    lists them).
     Raises EnvError for unknown ids and unusable values.
     """
     spec = native_spec(env_id)
@@ -86,7 +89,7 @@ def make_native(
             rng=rng or "episode", task=task,
             prompt=prompt, image_size=(int(width), int(height)),
             max_episode_steps=limit if max_episode_steps is None else max_episode_steps, step_timeout=step_timeout,
-            max_ring_bytes=max_ring_bytes, image_format=image_format,
+            max_ring_bytes=max_ring_bytes, may_caller_step=may_caller_step, image_format=image_format,
             image_spec=_image_spec(image_spec), options=native_options(spec, options),
         )
     )  # fmt: skip

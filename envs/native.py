@@ -52,6 +52,7 @@ class NativeConfig:
     step_timeout: float
     """seconds"""
     max_ring_bytes: int
+    may_caller_step: bool
     image_format: str = "hwc"
     image_spec: ImageSpec | None = None
     options: dict[str, float] = field(default_factory=dict)
@@ -80,7 +81,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
             self._pool = _core.Pool(
                 config.env_id, config.options, config.num_envs, config.num_threads, config.batch_size, width, height,
                 config.autoreset_mode.value, config.rng == "stream", config.order == "ready", config.max_episode_steps,
-                config.step_timeout, config.max_ring_bytes, template(config.env_id, config.prompt),
+                config.step_timeout, config.max_ring_bytes, config.may_caller_step, template(config.env_id, config.prompt),
                 emitter,
             )  # fmt: skip
         self.metadata = {"autoreset_mode": config.autoreset_mode, "render_modes": []}

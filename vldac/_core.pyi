@@ -95,6 +95,7 @@ class Pool:
         max_episode_steps: int,
         step_timeout: float,
         max_ring_bytes: int,
+        may_caller_step: bool,
         prompt: str,
         patches: PatchEmitter | None,
     ) -> None: ...

@@ -78,12 +78,12 @@ class PyPool {
  public:
   PyPool(const std::string& env_id, const Options& options, int num_envs, int num_threads, int batch_size, int width, int height,
          const std::string& autoreset, bool is_stream, bool is_ready_order, int64_t max_episode_steps, double step_timeout,
-         size_t max_ring_bytes, const std::string& prompt, std::shared_ptr<PatchEmitter> patches)
+         size_t max_ring_bytes, bool may_caller_step, const std::string& prompt, std::shared_ptr<PatchEmitter> patches)
       : pool_({env_id, options, num_envs, num_threads, batch_size, width, height,
                autoreset == "NextStep"   ? Autoreset::kNextStep
                : autoreset == "Disabled" ? Autoreset::kDisabled
                                          : Autoreset::kSameStep,
-               is_stream, is_ready_order, max_episode_steps, step_timeout, max_ring_bytes, prompt, patches}) {
+               is_stream, is_ready_order, max_episode_steps, step_timeout, max_ring_bytes, may_caller_step, prompt, patches}) {
     const ObsSpec& obs = find_env(env_id).spec.observation;
     auto size = [](auto value) { return static_cast<py::ssize_t>(value); };
     if (patches) {
@@ -225,11 +225,11 @@ void bind_envs(py::module_& module) {
   flags("success", &Batch::success);
 
   py::class_<PyPool>(module, "Pool")
-      .def(py::init<const std::string&, const Options&, int, int, int, int, int, const std::string&, bool, bool, int64_t, double, size_t,
+      .def(py::init<const std::string&, const Options&, int, int, int, int, int, const std::string&, bool, bool, int64_t, double, size_t, bool,
                     const std::string&, std::shared_ptr<PatchEmitter>>(),
            py::arg("env_id"), py::arg("options"), py::arg("num_envs"), py::arg("num_threads"), py::arg("batch_size"), py::arg("width"),
            py::arg("height"), py::arg("autoreset"), py::arg("is_stream"), py::arg("is_ready_order"), py::arg("max_episode_steps"),
-           py::arg("step_timeout"), py::arg("max_ring_bytes"), py::arg("prompt"), py::arg("patches"))
+           py::arg("step_timeout"), py::arg("max_ring_bytes"), py::arg("may_caller_step"), py::arg("prompt"), py::arg("patches"))
       .def("reset", &PyPool::reset, py::arg("seeds"), py::arg("mask"))
       .def("step", &PyPool::step, py::arg("actions"))
       .def("send", &PyPool::send, py::arg("actions"), py::arg("env_ids"))

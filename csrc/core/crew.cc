@@ -11,9 +11,10 @@ constexpr double kWorthWaking = 40'000.0;  // nanoseconds of work for which anot
 constexpr uint64_t kTimedTickets = 16;     // one of so many is timed
 }  // namespace
 
-Crew::Crew(RunnerConfig runner_config, size_t num_threads, size_t batch_size, size_t max_ring_bytes)
+Crew::Crew(RunnerConfig runner_config, size_t num_threads, size_t batch_size, size_t max_ring_bytes, bool may_caller_step)
     : config(std::move(runner_config)),
       batch_size(batch_size),
+      may_caller_step(may_caller_step),
       frames(std::make_shared<FrameStore>(config.observer.bytes())),
       ring(std::make_shared<Ring>(batch_size, config.observer.bytes(), max_ring_bytes, frames)),
       full_ring(batch_size == static_cast<size_t>(config.num_envs)
@@ -45,7 +46,7 @@ void Crew::help(const Batch& batch, size_t rows) {
 void Crew::publish(size_t count) {
   queue.publish();
   double expected = static_cast<double>(nanoseconds_.load(std::memory_order_relaxed)) * static_cast<double>(count);
-  is_caller_cheaper = config.entry->spec.is_bounded && expected < kWorthWaking;
+  is_caller_cheaper = may_caller_step && expected < kWorthWaking;
   if (is_caller_cheaper) return;
   auto wanted = static_cast<size_t>(expected / kWorthWaking) + 1;
   work.ring(static_cast<int>(std::min({wanted, count, beats.size() - 1})));

@@ -31,7 +31,7 @@ struct Crew {
     std::atomic<uint64_t> seed{0};
   };
 
-  Crew(RunnerConfig runner_config, size_t num_threads, size_t batch_size, size_t max_ring_bytes);
+  Crew(RunnerConfig runner_config, size_t num_threads, size_t batch_size, size_t max_ring_bytes, bool may_caller_step);
 
   // A thread's life: take tickets until is_stopping.
   void work_loop(size_t thread);
@@ -42,6 +42,7 @@ struct Crew {
 
   const RunnerConfig config;
   const size_t batch_size;
+  const bool may_caller_step;  // where that is cheaper than waking a thread
   std::vector<std::unique_ptr<Runner>> runners;
   const std::shared_ptr<FrameStore> frames;
   const std::shared_ptr<Ring> ring, full_ring;  // of B and of E rows

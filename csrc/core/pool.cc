@@ -62,7 +62,8 @@ Pool::Pool(PoolConfig config) : config_(std::move(config)), process_(process_id(
   crew_ = std::make_shared<Crew>(
       RunnerConfig{&entry, config_.options, observer, PromptTemplate(config_.prompt), config_.autoreset, config_.is_stream,
                    config_.max_episode_steps, config_.step_timeout, config_.num_envs},
-      static_cast<size_t>(config_.num_threads), batch_size_, config_.max_ring_bytes);
+      static_cast<size_t>(config_.num_threads), batch_size_, config_.max_ring_bytes,
+      config_.may_caller_step && entry.spec.is_bounded);
   Facts facts;
   crew_->runners[0]->env().facts(facts);
   crew_->config.prompt.check(facts);

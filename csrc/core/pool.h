@@ -35,6 +35,7 @@ struct PoolConfig {
   int64_t max_episode_steps = 0;  // 0: none
   double step_timeout = 60.0;     // seconds
   size_t max_ring_bytes = size_t{1} << 30;
+  bool may_caller_step = true;    // environments that declare every call short, where that is cheaper than waking a thread
   std::string prompt = {};
   std::shared_ptr<const PatchEmitter> patches = {};  // null: plain pixels
 };
