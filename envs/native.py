@@ -111,7 +111,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
     # -- Gymnasium --------------------------------------------------------------------------------------------------
 
     def reset(
-        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int] | np.ndarray | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Seed environment i with seed + i (or seed[i]) and start episode 0; without a seed start the next episode.
 
@@ -122,7 +122,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
             seed = self.config.seed
         if seed is None:
             seeds: list[int] = []
-        elif isinstance(seed, Sequence):
+        elif isinstance(seed, Sequence | np.ndarray):
             seeds = [int(s) for s in seed]
         else:
             seeds = [int(seed) + i for i in range(self.num_envs)]

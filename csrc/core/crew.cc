@@ -77,8 +77,8 @@ void Crew::run(uint32_t env, Beat& beat, uint8_t* scratch) {
       case Command::kNext: runner.begin_next(); break;
       case Command::kShow: runner.show(); break;
     }
-  } catch (const std::exception& error) {
-    break_with(error.what());
+  } catch (...) {
+    break_with(current_error());
   }
   if (!batch) {
     uint64_t position = ready_rows.fetch_add(1, std::memory_order_acq_rel);
@@ -87,14 +87,14 @@ void Crew::run(uint32_t env, Beat& beat, uint8_t* scratch) {
   }
   try {
     runner.write(*batch, row, *frames, scratch);
-  } catch (const std::exception& error) {
-    break_with(error.what());
+  } catch (...) {
+    break_with(current_error());
   }
   beat.call.fetch_add(1, std::memory_order_release);
   if (batch->written.fetch_add(1, std::memory_order_acq_rel) + 1 == batch->rows) done.ring(1);
 }
 
-void Crew::break_with(const char* what) {
+void Crew::break_with(const std::string& what) {
   if (has_broken_.test_and_set()) return;
   broken = what;
   is_broken.store(true, std::memory_order_release);

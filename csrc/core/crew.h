@@ -60,7 +60,7 @@ struct Crew {
  private:
   void run_timed(uint32_t env, uint64_t count, Beat& beat, uint8_t* scratch);
   void run(uint32_t env, Beat& beat, uint8_t* scratch);
-  void break_with(const char* what);
+  void break_with(const std::string& what);
 
   std::vector<uint8_t> caller_scratch_;
   uint64_t caller_count_ = 0;

@@ -81,9 +81,11 @@ Pool::~Pool() {
 
 void Pool::close() {
   if (is_closed_) return;
-  if (process_ != process_id()) {  // in a forked child: the threads are the parent's, only their handles are here
+  if (process_ != process_id()) {  // in a forked child: the threads are the parent's, and so may be every lock; let all lie
     new auto(std::move(threads_));
     new auto(std::move(crew_));
+    new auto(std::move(pending_));
+    new auto(std::move(all_));
     is_closed_ = true;
     return;
   }
@@ -134,6 +136,7 @@ BatchLease Pool::reset(std::span<const uint64_t> seeds, std::span<const uint8_t>
   if (!mask.empty() && mask.size() != num_envs()) throw std::invalid_argument("reset: expected one mask entry per environment");
   if (!is_reset_ && (seeds.empty() || !mask.empty())) throw PoolMisuse("the first reset needs seeds for all environments");
   if (!mask.empty()) require_none_in_flight("reset with a mask");
+  BatchLease lease(crew_->full_ring, crew_->full_ring->acquire());
   // A whole reset forgets what is under way.
   if (all_) receive_all();
   for (; next_batch_ * batch_size_ < sent_rows_; ++next_batch_) {
@@ -145,7 +148,6 @@ BatchLease Pool::reset(std::span<const uint64_t> seeds, std::span<const uint8_t>
   in_flight_count_ = 0;
   sent_rows_ = next_batch_ = 0;
   crew_->ready_rows = 0;
-  BatchLease lease(crew_->full_ring, crew_->full_ring->acquire());
   for (size_t i = 0; i < num_envs(); ++i) {
     bool is_chosen = mask.empty() || mask[i];
     crew_->tickets[i].command = !is_chosen ? Command::kShow : seeds.empty() ? Command::kNext : Command::kSeed;

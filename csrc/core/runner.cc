@@ -10,6 +10,16 @@ namespace {
 constexpr int kMaxStarts = 8;  // episodes in a row that may fail to start before the environment counts as broken
 }
 
+std::string current_error() {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an exception of unknown type";
+  }
+}
+
 Runner::Runner(const RunnerConfig& config, int64_t index)
     : config_(&config), index_(index), env_(config.entry->make(config.options)) {}
 
@@ -25,10 +35,8 @@ void Runner::start() {
     try {
       Context context(rng_, config_->step_budget);
       return env_->reset(context);
-    } catch (const std::exception& error) {
-      message = error.what();
     } catch (...) {
-      message = "an exception of unknown type";
+      message = current_error();
     }
     ++fault_count_;
     if (attempt + 1 == kMaxStarts)
@@ -54,7 +62,7 @@ void Runner::begin_next() {
   start();
 }
 
-void Runner::fail(const char* what) {
+void Runner::fail(const std::string& what) {
   outcome_.result = {0.0, false, true};
   ++fault_count_;
   fault_ = what;
@@ -65,6 +73,7 @@ void Runner::fail(const char* what) {
 void Runner::step(int64_t action, FrameStore& frames, uint8_t* scratch) {
   if (is_over_) return begin_next();  // NEXT_STEP; the action is ignored
   outcome_ = Outcome{};
+  outcome_.is_step = true;
   fault_.clear();
   ++frames_;
   try {
@@ -72,12 +81,9 @@ void Runner::step(int64_t action, FrameStore& frames, uint8_t* scratch) {
     outcome_.result = env_->step(action, context);
     ++length_;
     if (!std::isfinite(outcome_.result.reward)) fail("a reward that is no finite number");
-  } catch (const std::exception& error) {
-    ++length_;
-    fail(error.what());
   } catch (...) {
     ++length_;
-    fail("an exception of unknown type");
+    fail(current_error());
   }
   auto& result = outcome_.result;
   episode_return_ += result.reward;
@@ -104,11 +110,11 @@ void Runner::end(FrameStore& frames, uint8_t* scratch) {
     prompt(final_prompt_);
     std::swap(facts_, final_facts_);
     if (is_same_step) config_->observer(*env_, outcome_.final_obs.get(), scratch);
-  } catch (const std::exception& error) {
+  } catch (...) {
     if (fault_.empty()) {
       episode_return_ -= outcome_.result.reward;
       outcome_.episode_return = episode_return_;
-      fail(error.what());
+      fail(current_error());
     }
     outcome_.success = false;
     if (is_same_step) std::memset(outcome_.final_obs.get(), 0, config_->observer.bytes());
@@ -125,24 +131,26 @@ void Runner::end(FrameStore& frames, uint8_t* scratch) {
 }
 
 void Runner::write(Batch& batch, size_t row, FrameStore& frames, uint8_t* scratch) {
-  try {
-    config_->observer(*env_, batch.row(row), scratch);
-  } catch (const std::exception& error) {
-    // The picture could not be drawn: the step is a fault, and the next episode's first picture takes its place.
-    if (!outcome_.ended) {
-      episode_return_ -= outcome_.result.reward;
-      fail(error.what());
-      end(frames, scratch);
-    } else {
-      env_ = config_->entry->make(config_->options);
-      ++episode_;
-      ++fault_count_;
-      start();
-    }
+  for (int attempt = 0;; ++attempt) {
     try {
       config_->observer(*env_, batch.row(row), scratch);
-    } catch (const std::exception& again) {
-      throw EnvBroken("environment " + std::to_string(index_) + " cannot be drawn: " + again.what());
+      break;
+    } catch (...) {
+      // It cannot be drawn: a step that led here is a fault, and the next episode's first picture takes its place.
+      std::string message = current_error();
+      if (attempt + 1 == kMaxStarts)
+        throw EnvBroken("environment " + std::to_string(index_) + ": " + std::to_string(kMaxStarts) +
+                        " pictures in a row could not be drawn, the last with: " + message);
+      if (outcome_.is_step && !outcome_.ended) {
+        episode_return_ -= outcome_.result.reward;
+        fail(message);
+        end(frames, scratch);
+      } else {
+        env_ = config_->entry->make(config_->options);
+        ++episode_;
+        ++fault_count_;
+        start();
+      }
     }
   }
   batch.reward[row] = outcome_.result.reward;

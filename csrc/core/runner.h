@@ -27,6 +27,9 @@ struct RunnerConfig {
   int64_t num_envs;
 };
 
+// What the exception that is being handled says, whatever its type. Only inside a catch.
+std::string current_error();
+
 // The environment cannot be started, whatever its episode.
 class EnvBroken : public std::runtime_error {
  public:
@@ -60,6 +63,7 @@ class Runner {
  private:
   struct Outcome {
     StepResult result;
+    bool is_step = false;  // not a reset, nor a second look
     bool ended = false;
     bool success = false;
     double episode_return = 0.0;
@@ -69,7 +73,7 @@ class Runner {
     AlignedBytes final_obs;
   };
   void start();
-  void fail(const char* what);
+  void fail(const std::string& what);
   void end(FrameStore& frames, uint8_t* scratch);
 
   const RunnerConfig* config_;

@@ -63,7 +63,8 @@ class Misbehaving final : public Env {
             .action_names = {"wait", "go"},
             .max_episode_steps = 10,
             .task_episode_steps = 10,
-            .options = {{"kind", 0, "0 throw, 1 NaN, 2 sleep, 3 loop with budget checks, 4 throw in reset, 5 throw in render"},
+            .options = {{"kind", 0, "0 throw, 1 NaN, 2 sleep, 3 loop with budget checks, 4 throw in reset, 5 throw in render, "
+                         "6 throw no std::exception in render, 7 the same in step"},
                         {"at_step", 3, "the step of the episode at which it happens; 0: never"},
                         {"odds", 1, "probability that an episode is such a one"},
                         {"jitter_us", 0, "mean microseconds of sleep in every step"}},
@@ -82,6 +83,7 @@ class Misbehaving final : public Env {
       std::this_thread::sleep_for(std::chrono::duration<double, std::micro>(-mean * std::log(1.0 - context.rng.uniform())));
     if (is_bad_ && count_ == static_cast<int64_t>(options_.at("at_step"))) {
       if (is(0)) throw std::runtime_error("failed on purpose");
+      if (is(7)) throw 7;
       if (is(1)) return {std::numeric_limits<double>::quiet_NaN(), false, false};
       if (is(2)) std::this_thread::sleep_for(std::chrono::seconds(3600));
       while (is(3)) context.check();
@@ -92,6 +94,7 @@ class Misbehaving final : public Env {
   void facts(Facts& out) const override { out.number("count", count_); }
   void render(uint8_t* pixels, int width, int height) const override {
     if (is_bad_ && is(5) && count_ == static_cast<int64_t>(options_.at("at_step"))) throw std::runtime_error("cannot draw");
+    if (is_bad_ && is(6) && count_ == static_cast<int64_t>(options_.at("at_step"))) throw 6;
     std::memset(pixels, static_cast<int>(count_), static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
   }
   void save(Bytes& out) const override {

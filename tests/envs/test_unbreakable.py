@@ -15,7 +15,15 @@ from vldac.errors import EnvError, EnvHangError
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"), [(0, "failed on purpose"), (1, "no finite number"), (3, "step budget"), (5, "cannot draw")]
+    ("kind", "message"),
+    [
+        (0, "failed on purpose"),
+        (1, "no finite number"),
+        (3, "step budget"),
+        (5, "cannot draw"),
+        (6, "unknown type"),
+        (7, "unknown type"),
+    ],
 )
 def test_a_fault_ends_one_episode_and_nothing_else(kind: int, message: str) -> None:
     env = make("test/Misbehaving-v0", 12, image_size=(28, 28), kind=kind, odds=0.3, at_step=3, step_timeout=0.02)
@@ -53,6 +61,14 @@ def test_a_fault_at_the_start_of_an_episode_skips_to_the_next_one() -> None:
         _, reward, *_ = env.step(np.zeros(6, int))
         assert (reward == 1.0).all()
     assert env.fault_count > 5
+
+
+def test_a_first_picture_that_cannot_be_drawn_is_no_end_of_an_episode() -> None:
+    env = make("test/Misbehaving-v0", 8, image_size=(28, 28), kind=5, odds=0.3, at_step=0)
+    _, info = env.reset(seed=0)
+    assert "final_info" not in info and env.fault_count > 0
+    assert info["episode_id"].sum() == env.fault_count
+    assert (env.step(np.zeros(8, int))[1] == 1.0).all()
 
 
 def test_an_environment_that_never_starts_is_an_error() -> None:
