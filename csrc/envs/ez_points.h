@@ -9,6 +9,7 @@
 #pragma once
 
 #include "core/env.h"
+#include "envs/formula_facts.h"
 #include "envs/formula_search.h"
 #include "envs/python_value.h"
 #include "render/card_art.h"
@@ -146,18 +147,7 @@ class EzPoints final : public Env {
   }
 
   void facts(Facts& out) const override {
-    FixedText<8> names, hand;
-    for (const Card& card : cards_) {
-      names += names.size() ? " " : "";
-      names += rank_name(card.rank);
-      hand += hand.size() ? " " : "";
-      hand += rank_name(card.rank);
-      hand += suit_letter(card.suit);
-    }
-    out.text("cards", names);
-    out.text("formula", formula_.text(""));
-    out.text("hand", hand);
-    out.number("target", target_);
+    tell_hand(out, cards_, formula_.text(""), target_);
   }
 
   void render(uint8_t* pixels, int width, int height) const override {

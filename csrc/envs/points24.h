@@ -9,6 +9,7 @@
 #pragma once
 
 #include "core/env.h"
+#include "envs/formula_facts.h"
 #include "envs/formula_search.h"
 #include "envs/python_value.h"
 #include "render/card_art.h"
@@ -166,18 +167,7 @@ class Points24 final : public Env {
   // is_solvable: whether these cards can make the target at all. can_solve: whether the formula so far can be completed (over:
   // whether it was right). solution: one formula for these cards, found from the empty one; all by the rules without compat.
   void facts(Facts& out) const override {
-    FixedText<16> names, hand;
-    for (const Card& card : cards_) {
-      names += names.size() ? " " : "";
-      names += rank_name(card.rank);
-      hand += hand.size() ? " " : "";
-      hand += rank_name(card.rank);
-      hand += suit_letter(card.suit);
-    }
-    out.text("cards", names);
-    out.text("formula", formula_.text(""));
-    out.text("hand", hand);
-    out.number("target", target_);
+    tell_hand(out, cards_, formula_.text(""), target_);
     out.text("faces", largest_ == 10 ? "J, Q and K count 10" : "J counts 11, Q 12 and K 13");
     out.number("largest", largest_);
     FixedText<64> solution;
