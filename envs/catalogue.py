@@ -42,11 +42,16 @@ def native_options(spec: _core.EnvSpec, given: dict[str, Any]) -> dict[str, floa
     return {name: float(value) for name, value in given.items()}
 
 
+def is_foreign(env_id: str) -> bool:
+    """Whether an id is another library's: "gymnasium:<id>" or "envpool:<id>"."""
+    return env_id.startswith(("gymnasium:", "envpool:"))
+
+
 def own_options(env_id: str, given: dict[str, float]) -> dict[str, Any]:
     """Return the arguments of `make` for options of an environment's own; those of foreign environments go to their `make`.
 
     Raises EnvError for a name that a native environment does not know.
     """
-    if env_id.startswith(("gymnasium:", "envpool:")):
+    if is_foreign(env_id):
         return {"env_kwargs": given} if given else {}
     return dict(native_options(native_spec(env_id), dict(given)))
