@@ -3,9 +3,11 @@
 // docs/environments.md shows a whole one; csrc/envs/registry.cc lists them, one line each.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -43,6 +45,11 @@ class Context {
   std::chrono::steady_clock::time_point start_;
 };
 
+struct MapFrame {
+  double min_x = 0.0, min_z = 0.0;      // metres at the picture's top left corner
+  double scale_x = 1.0, scale_z = 1.0;  // pixels per metre
+};
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -56,6 +63,13 @@ class Env {
   // Image environments draw into [height][width][3] bytes; the others write `ObsSpec::size` values.
   virtual void render(uint8_t* /*pixels*/, int /*width*/, int /*height*/) const { throw std::logic_error("no picture"); }
   virtual void measure(void* /*values*/) const { throw std::logic_error("no vector observation"); }
+  // Worlds in space have a map: the agent's pose (x, z in metres, heading in radians, as MiniWorld's), a picture from above, and how
+  // its pixels lie: x = column / scale_x + min_x, z = row / scale_z + min_z. Also distances along the view, [height][width] metres.
+  virtual bool has_map() const { return false; }
+  virtual std::array<double, 3> pose() const { throw std::logic_error("no map"); }
+  virtual MapFrame map_frame(int /*width*/, int /*height*/) const { throw std::logic_error("no map"); }
+  virtual void render_map(uint8_t* /*pixels*/, int /*width*/, int /*height*/) const { throw std::logic_error("no map"); }
+  virtual void render_depth(float* /*metres*/, int /*width*/, int /*height*/) const { throw std::logic_error("no map"); }
   virtual void save(Bytes& out) const = 0;
   virtual void load(Bytes& in) = 0;
 };
@@ -66,6 +80,9 @@ struct ObsSpec {
   ObsKind kind = ObsKind::kImage;
   int64_t size = 0;                  // values of a vector observation
   std::vector<int64_t> cardinality;  // kInt32: value i lies in [0, cardinality[i])
+  int width = 300, height = 300;     // pixels of a picture whose size nobody chose
+  // Options that are part of what the agent sees, such as the goal that it is given: [0, n) each.
+  std::vector<std::pair<std::string, int64_t>> shown_options = {};
 };
 
 struct Option {
@@ -88,6 +105,12 @@ struct EnvSpec {
   // Every call takes a constant, short time: where waking a thread would cost more, the pool's caller makes the calls itself.
   bool is_bounded = false;
   bool is_listed = true;  // false: for tests
+  // It truncates its episodes itself; the pool adds a limit only when it is told one.
+  bool limits_itself = false;
+  // task="vldac": an episode whose last reward is not above 0 pays this instead (NaN: no such rule); faults stay 0.
+  double task_failure_reward = std::numeric_limits<double>::quiet_NaN();
+  // The set of textures and meshes that it draws with (render/raster/assets.h); empty: none.
+  std::string assets = {};
   // Where options change what actions there are.
   std::vector<std::string> (*actions_with)(const Options&) = nullptr;
 
