@@ -429,3 +429,40 @@ def resize_bicubic(images: NDArray[np.uint8], width: int, height: int) -> NDArra
 
 def isa_tiers() -> list[str]:
     """The instruction sets that this machine runs, of scalar, sse41, avx2, avx512; the last is taken unless VLDAC_ISA says other."""
+
+class AssetSet:
+    """Textures and meshes under names; environments read it once it is installed."""
+
+    def __init__(self) -> None: ...
+    def add_texture(self, name: str, rgb: NDArray[np.uint8]) -> None:
+        """The next variant of that name: [H, W, 3], the top row first, as image files give it; 1 to 4096 texels a side."""
+
+    def add_mesh(
+        self,
+        name: str,
+        positions: NDArray[np.float32],
+        normals: NDArray[np.float32],
+        uvs: NDArray[np.float32],
+        colours: NDArray[np.float32],
+        chunks: Sequence[tuple[int, int, NDArray[np.uint8] | None]],
+    ) -> None:
+        """A mesh with its bottom at y = 0, replacing one of that name. Arrays per corner, [3 * triangles, 3] (uvs: [.., 2], v upwards).
+
+        Chunks follow one another and cover all triangles: (first triangle, number of triangles, texture [H, W, 3] top row first, or None).
+        """
+
+    def variants(self, name: str) -> int:
+        """How many textures have that name."""
+
+    def mesh_extent(self, name: str) -> tuple[float, float, float]:
+        """The largest x, y and z of a mesh; float32 values."""
+
+    @property
+    def bytes(self) -> int: ...
+
+def install_assets(name: str, assets: AssetSet) -> None:
+    """Once per process and name; later additions to `assets` change nothing."""
+
+def has_assets(name: str) -> bool: ...
+def mip_levels(rgb: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """All levels of a texture [H, W, 3], from full size to one texel, the top row first."""
