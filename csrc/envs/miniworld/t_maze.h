@@ -12,18 +12,15 @@ class ArmMaze : public GoTo {
  public:
   // fixed_x, fixed_z: where the box is, unless is_fixed is off.
   static std::vector<Option> options_of(bool is_fixed, double fixed_x, double fixed_z) {
-    return {{"fixed_goal", is_fixed ? 1.0 : 0.0, "1: the box is at goal_x, goal_z (upstream's goal_pos); 0: in either arm"},
-            {"goal_x", fixed_x, "metres"},
-            {"goal_y", 0, "metres; has no effect, as upstream"},
-            {"goal_z", fixed_z, "metres"}};
+    return {{"goal_pos", is_fixed ? 1.0 : 0.0, "1: the box is at goal_pos.x, goal_pos.z; 0: at the end of an arm by chance"},
+            {"goal_pos.x", fixed_x, "metres"},
+            {"goal_pos.z", fixed_z, "metres"}};
   }
   explicit ArmMaze(const Options& options)
       : GoTo(options, 280),
-        is_fixed_(whole_option(options, "fixed_goal", 0, 1) == 1),
-        goal_x_(number_option(options, "goal_x", -1000, 1000)),
-        goal_z_(number_option(options, "goal_z", -1000, 1000)) {
-    number_option(options, "goal_y", -1000, 1000);
-  }
+        is_fixed_(whole_option(options, "goal_pos", 0, 1) == 1),
+        goal_x_(number_option(options, "goal_pos.x", -1000, 1000)),
+        goal_z_(number_option(options, "goal_pos.z", -1000, 1000)) {}
 
   void facts(Facts& out) const override {
     GoTo::facts(out);
