@@ -98,6 +98,7 @@ class Pool:
         may_caller_step: bool,
         prompt: str,
         patches: PatchEmitter | None,
+        failure_reward: float,
     ) -> None: ...
     def reset(self, seeds: NDArray[np.uint64], mask: NDArray[np.uint8]) -> Batch:
         """Seed environment i with seeds[i] (empty: next episode), where mask[i] (empty: all)."""
@@ -115,6 +116,21 @@ class Pool:
     def oracle_actions(self) -> NDArray[np.int64]:
         """[E], -1 where there is no expert."""
 
+    def pictures(self, env_ids: NDArray[np.int64], width: int, height: int) -> NDArray[np.uint8]:
+        """[R, height, width, 3], drawn anew."""
+
+    def maps(
+        self, env_ids: NDArray[np.int64], width: int, height: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Pictures from above [R, height, width, 3] and (min_x, min_z, pixels per metre in x, in z) [R, 4]."""
+
+    def depths(self, env_ids: NDArray[np.int64], width: int, height: int) -> NDArray[np.float32]:
+        """[R, height, width, 1] metres along the view."""
+
+    def poses(self) -> NDArray[np.float64]:
+        """[E, 3]: x and z in metres, heading in radians."""
+
+    def has_map(self) -> bool: ...
     def save(self) -> bytes: ...
     def load(self, state: bytes) -> None: ...
     def close(self) -> None: ...
@@ -160,6 +176,26 @@ class EnvSpec:
     def options(self) -> list[EnvOption]: ...
     @property
     def is_listed(self) -> bool: ...
+    @property
+    def limits_itself(self) -> bool:
+        """It truncates its episodes itself."""
+
+    @property
+    def task_failure_reward(self) -> float:
+        """task="vldac": the last reward of an episode that paid nothing; NaN is no such rule."""
+
+    @property
+    def assets(self) -> str:
+        """The set of textures and meshes that it draws with; empty: none."""
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) in pixels of a picture whose size nobody chose."""
+
+    @property
+    def shown_options(self) -> list[tuple[str, int]]:
+        """Options that are part of the observation, and how many values each has."""
+
     @property
     def observation(self) -> str:
         """ "image", "int32" or "float32"."""
