@@ -17,34 +17,40 @@ from vldac.errors import EnvError, nearest
 
 CHOICES = ("auto", "miniworld", "builtin")
 _LOCK = threading.Lock()
-_NAMES: dict[Path | None, str] = {}  # of the sets that are installed, by the package's folder
+_FULL_NAMES: dict[str, str] = {}  # of the sets that this process has installed as "miniworld" and "builtin"
 
 
 def ensure_assets(which: str = "auto") -> str:
-    """Install a set of textures and meshes unless it is, and return its name: "builtin", or "miniworld 2.1.0".
+    """Install a set of textures and meshes unless it is there, and return its full name: "builtin", or "miniworld 2.1.0".
 
-    which: "miniworld", the installed package's; "builtin"; "auto", the package's if it is installed, else the built-in ones.
-    Thread-safe. Raises EnvError for another word, a package that is not installed, and one with missing or damaged files ("auto",
-    too: a damaged package is never passed over in silence).
+    which: "miniworld", the installed package's; "builtin"; "auto", the package's if it is installed, else the built-in ones. The
+    extension knows the sets as "miniworld" and "builtin"; what was read first stays for the life of the process. Thread-safe.
+    Raises EnvError for another word, a package that is not installed, and one with missing or damaged files ("auto", too: a
+    damaged package is never passed over in silence).
     """
     if which not in CHOICES:
         raise EnvError(
             expected=f"one of {', '.join(map(repr, CHOICES))}{nearest(str(which), CHOICES)}", got=repr(which), where="textures",
             do="correct it",
         )  # fmt: skip
-    folder = None if which == "builtin" else package_folder()
-    if which == "miniworld" and folder is None:
+    with _LOCK:
+        folder = package_folder()
+        if which == "auto":
+            which = "miniworld" if folder or "miniworld" in _FULL_NAMES else "builtin"
+        if which not in _FULL_NAMES:
+            data = builtin_assets() if which == "builtin" else package_assets(_required(folder))
+            _core.install_assets(which, _asset_set(data))
+            _FULL_NAMES[which] = data.name
+        return _FULL_NAMES[which]
+
+
+def _required(folder: Path | None) -> Path:
+    if folder is None:
         raise EnvError(
             expected="the MiniWorld package, whose textures were asked for", got="it is not installed", where="textures='miniworld'",
             do="pip install 'vldac[miniworld]', or use textures='builtin' or 'auto'",
         )  # fmt: skip
-    with _LOCK:
-        if folder not in _NAMES:
-            data = builtin_assets() if folder is None else package_assets(folder)
-            if not _core.has_assets(data.name):
-                _core.install_assets(data.name, _asset_set(data))
-            _NAMES[folder] = data.name
-        return _NAMES[folder]
+    return folder
 
 
 def _asset_set(data: AssetData) -> _core.AssetSet:

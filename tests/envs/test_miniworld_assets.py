@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -289,47 +291,74 @@ def test_a_mesh_of_another_size_is_refused_since_physics_would_differ(folder: Pa
 # -- which set --------------------------------------------------------------------------------------------------------
 
 
-def test_the_builtin_set_is_installed_once_by_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assets, "_NAMES", {})
-    made: list[str] = []
-    monkeypatch.setattr(assets, "builtin_assets", lambda: made.append("once") or builtin_assets())
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A process that has installed nothing: the names of what is installed from here on, none of it in the extension."""
+    names: list[str] = []
+    core = SimpleNamespace(AssetSet=_core.AssetSet, install_assets=lambda name, _: names.append(name))
+    monkeypatch.setattr(assets, "_core", core)
+    monkeypatch.setattr(assets, "_FULL_NAMES", {})
+    monkeypatch.delitem(sys.modules, "miniworld", raising=False)
+    return names
+
+
+def test_the_extension_has_the_set_that_was_asked_for() -> None:
+    assert assets.ensure_assets("builtin") == assets.ensure_assets("builtin") == "builtin"
+    assert _core.has_assets("builtin")
+
+
+def test_a_set_is_installed_once_by_many_threads(installed: list[str]) -> None:
     names: list[str] = []
     threads = [threading.Thread(target=lambda: names.append(assets.ensure_assets("builtin"))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert names == ["builtin"] * 8 and made == ["once"]
-    assert _core.has_assets("builtin")
+    assert names == ["builtin"] * 8 and installed == ["builtin"]
 
 
-def test_auto_takes_the_package_where_it_is_and_the_builtin_set_where_not(
-    monkeypatch: pytest.MonkeyPatch, small_package: Path
+def test_auto_takes_the_package_where_it_is_without_importing_it(
+    monkeypatch: pytest.MonkeyPatch, small_package: Path, installed: list[str]
 ) -> None:
-    """Neither imports the package: this one's __init__ raises."""
-    monkeypatch.setattr(assets, "_NAMES", {})
-    monkeypatch.delitem(sys.modules, "miniworld", raising=False)
     monkeypatch.setattr(sys, "path", [str(small_package.parent), *sys.path])
-    assert assets.ensure_assets() == assets.ensure_assets("miniworld") == "miniworld 2.1.99"
-    assert _core.has_assets("miniworld 2.1.99")
+    assert assets.ensure_assets() == "miniworld 2.1.99"  # its __init__ would raise
     assert assets.ensure_assets("builtin") == "builtin"
+    assert assets.ensure_assets("auto") == assets.ensure_assets("miniworld") == "miniworld 2.1.99"
+    assert installed == ["miniworld", "builtin"]
+
+
+def test_auto_takes_the_builtin_set_where_there_is_no_package(
+    monkeypatch: pytest.MonkeyPatch, installed: list[str]
+) -> None:
     monkeypatch.setattr(assets, "package_folder", lambda: None)
     assert assets.ensure_assets() == "builtin"
-
-
-def test_a_package_that_is_not_there_or_damaged_is_never_passed_over(
-    monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
-    monkeypatch.setattr(assets, "_NAMES", {})
-    monkeypatch.setattr(assets, "package_folder", lambda: None)
     with pytest.raises(EnvError, match=r"not installed(?s:.*)pip install 'vldac\[miniworld\]'"):
         assets.ensure_assets("miniworld")
+    assert installed == ["builtin"]
+
+
+def test_a_damaged_package_is_never_passed_over(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, installed: list[str]
+) -> None:
     remove_texture(folder)
     monkeypatch.setattr(assets, "package_folder", lambda: folder)
     for which in ("auto", "miniworld"):
         with pytest.raises(EnvError, match=r"concrete_4\.png"):
             assets.ensure_assets(which)
+    assert installed == []
     assert assets.ensure_assets("builtin") == "builtin"
+
+
+def test_a_folder_called_miniworld_is_no_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, installed: list[str]
+) -> None:
+    """Run in a folder with a subfolder of that name, our own envs/ for one."""
+    (tmp_path / "miniworld").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert package.package_folder() is None
+    (tmp_path / "miniworld" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    assert package.package_folder() is None
 
 
 def test_an_unknown_set_is_an_error_with_a_suggestion() -> None:
