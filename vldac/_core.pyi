@@ -98,6 +98,7 @@ class Pool:
         may_caller_step: bool,
         prompt: str,
         patches: PatchEmitter | None,
+        failure_reward: float,
     ) -> None: ...
     def reset(self, seeds: NDArray[np.uint64], mask: NDArray[np.uint8]) -> Batch:
         """Seed environment i with seeds[i] (empty: next episode), where mask[i] (empty: all)."""
@@ -115,6 +116,21 @@ class Pool:
     def oracle_actions(self) -> NDArray[np.int64]:
         """[E], -1 where there is no expert."""
 
+    def pictures(self, env_ids: NDArray[np.int64], width: int, height: int) -> NDArray[np.uint8]:
+        """[R, height, width, 3], drawn anew."""
+
+    def maps(
+        self, env_ids: NDArray[np.int64], width: int, height: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Pictures from above [R, height, width, 3] and (min_x, min_z, pixels per metre in x, in z) [R, 4]."""
+
+    def depths(self, env_ids: NDArray[np.int64], width: int, height: int) -> NDArray[np.float32]:
+        """[R, height, width, 1] metres along the view."""
+
+    def poses(self) -> NDArray[np.float64]:
+        """[E, 3]: x and z in metres, heading in radians."""
+
+    def has_map(self) -> bool: ...
     def save(self) -> bytes: ...
     def load(self, state: bytes) -> None: ...
     def close(self) -> None: ...
@@ -160,6 +176,26 @@ class EnvSpec:
     def options(self) -> list[EnvOption]: ...
     @property
     def is_listed(self) -> bool: ...
+    @property
+    def limits_itself(self) -> bool:
+        """It truncates its episodes itself."""
+
+    @property
+    def task_failure_reward(self) -> float:
+        """task="vldac": the last reward of an episode that paid nothing; NaN is no such rule."""
+
+    @property
+    def assets(self) -> str:
+        """The set of textures and meshes that it draws with; empty: none."""
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) in pixels of a picture whose size nobody chose."""
+
+    @property
+    def shown_options(self) -> list[tuple[str, int]]:
+        """Options that are part of the observation, and how many values each has."""
+
     @property
     def observation(self) -> str:
         """ "image", "int32" or "float32"."""
@@ -393,3 +429,40 @@ def resize_bicubic(images: NDArray[np.uint8], width: int, height: int) -> NDArra
 
 def isa_tiers() -> list[str]:
     """The instruction sets that this machine runs, of scalar, sse41, avx2, avx512; the last is taken unless VLDAC_ISA says other."""
+
+class AssetSet:
+    """Textures and meshes under names; environments read it once it is installed."""
+
+    def __init__(self) -> None: ...
+    def add_texture(self, name: str, rgb: NDArray[np.uint8]) -> None:
+        """The next variant of that name: [H, W, 3], the top row first, as image files give it; 1 to 4096 texels a side."""
+
+    def add_mesh(
+        self,
+        name: str,
+        positions: NDArray[np.float32],
+        normals: NDArray[np.float32],
+        uvs: NDArray[np.float32],
+        colours: NDArray[np.float32],
+        chunks: Sequence[tuple[int, int, NDArray[np.uint8] | None]],
+    ) -> None:
+        """A mesh with its bottom at y = 0, replacing one of that name. Arrays per corner, [3 * triangles, 3] (uvs: [.., 2], v upwards).
+
+        Chunks follow one another and cover all triangles: (first triangle, number of triangles, texture [H, W, 3] top row first, or None).
+        """
+
+    def variants(self, name: str) -> int:
+        """How many textures have that name."""
+
+    def mesh_extent(self, name: str) -> tuple[float, float, float]:
+        """The largest x, y and z of a mesh; float32 values."""
+
+    @property
+    def bytes(self) -> int: ...
+
+def install_assets(name: str, assets: AssetSet) -> None:
+    """Once per process and name; later additions to `assets` change nothing."""
+
+def has_assets(name: str) -> bool: ...
+def mip_levels(rgb: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """All levels of a texture [H, W, 3], from full size to one texel, the top row first."""

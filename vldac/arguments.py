@@ -113,7 +113,10 @@ class ReportArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class EnvsArguments:
-    """List the environments: id, actions, step limits, picture."""
+    """List the environments: id, actions, step limits, picture, options."""
+
+    env: tyro.conf.Positional[str | None] = None
+    """One environment alone, with all its options."""
 
 
 @dataclass(frozen=True, kw_only=True)

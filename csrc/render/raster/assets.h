@@ -22,6 +22,8 @@ class AssetSet {
   const Mesh& mesh(const std::string& name) const;
   // 0: no such texture.
   size_t variants(const std::string& name) const;
+  // Of everything in it, textures that meshes share counted once.
+  size_t bytes() const;
 
  private:
   std::map<std::string, std::vector<std::shared_ptr<const Texture>>> textures_;

@@ -1,4 +1,7 @@
 // A picture on a surface, with its smaller copies (mip levels). Immutable and shared by all environments.
+//
+// Every row of a level ends with a copy of its first texel, and every level with a copy of its first row: the four neighbours that a
+// bilinear filter reads are two pairs in memory, also where the texture repeats. Two texels may be read from any position.
 #pragma once
 
 #include <cstdint>
@@ -9,18 +12,28 @@ namespace vldac {
 
 class Texture {
  public:
-  // rgb: [height][width][3], the bottom row first. Throws std::invalid_argument unless sizes are 1 to 4096 and fit the bytes.
+  static constexpr int kMaxSize = 4096;
+  // rgb: [height][width][3], the bottom row first. Throws std::invalid_argument unless sizes are 1 to kMaxSize and fit the bytes.
   Texture(int width, int height, std::span<const uint8_t> rgb);
   int width() const { return levels_.front().width; }
   int height() const { return levels_.front().height; }
   struct Level {
     int width, height;
-    std::vector<uint32_t> texels;  // [height][width], red in the lowest byte, the highest unused
+    int stride;       // texels from one row to the next: width + 1
+    uint32_t offset;  // of its first texel in texels()
   };
+  // From full size down to one texel.
   const std::vector<Level>& levels() const { return levels_; }
+  // Red in the lowest byte, the highest unused; the bottom row first.
+  const uint32_t* texels() const { return texels_.data(); }
+  size_t bytes() const { return texels_.size() * sizeof(uint32_t); }
 
  private:
+  void shrink(const Level& from, const Level& to);
+  void repeat_edges(const Level& level);
+
   std::vector<Level> levels_;
+  std::vector<uint32_t> texels_;
 };
 
 }  // namespace vldac
