@@ -365,11 +365,35 @@ class PatchEmitter:
     @property
     def isa(self) -> str: ...
 
+class WorldProbe:
+    """One MiniWorld environment without a pool, seen from inside: for tests and for people who study its worlds."""
+
+    def __init__(self, env_id: str, options: Mapping[str, float]) -> None: ...
+    def reset(self, seed: int | None) -> None:
+        """Without a seed the stream goes on."""
+
+    def step(self, action: int) -> tuple[float, bool, bool]:
+        """Reward, terminated, truncated."""
+
+    def poses(self) -> NDArray[np.float64]:
+        """[entities in the world, 5] in the package's order: number, x, y, z, heading (metres, radians)."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Rooms, segments [N, 2, 3], walls [N, 3, 3], entities, sky, camera."""
+
+    @property
+    def carrying(self) -> int | None:
+        """The number of the entity in the agent's hands."""
+
+    @property
+    def success(self) -> bool: ...
+
 class Pcg64:
     """NumPy's PCG64 over SeedSequence(entropy)."""
 
     def __init__(self, entropy: Sequence[int]) -> None: ...
-    def uniform(self) -> float: ...
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> float: ...
+    def choice(self, probabilities: Sequence[float]) -> int: ...
     def integers(self, low: int, high: int) -> int: ...
 
 def counter_random(seed: int, purpose: int, env: int, counter: int) -> int:
