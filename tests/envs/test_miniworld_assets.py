@@ -434,9 +434,9 @@ def test_builtin_textures_repeat_without_a_seam(builtin: AssetData) -> None:
 
 def test_both_sets_fit_the_memory_for_shared_assets() -> None:
     folder = package.package_folder()
-    assert assets._asset_set(builtin_assets()).bytes < 12 * 2**20
+    assert assets.asset_set(builtin_assets()).bytes < 12 * 2**20
     if folder is not None:
-        assert assets._asset_set(package.package_assets(folder)).bytes < 48 * 2**20
+        assert assets.asset_set(package.package_assets(folder)).bytes < 48 * 2**20
 
 
 # -- the real package -------------------------------------------------------------------------------------------------
