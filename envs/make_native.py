@@ -9,6 +9,7 @@ from typing import Any
 from gymnasium.vector import AutoresetMode
 from vldac.envs.catalogue import native_options, native_spec
 from vldac.envs.native import PATCH_DTYPES, NativeConfig, NativeVectorEnv
+from vldac.envs.prompts import styles
 from vldac.envs.vector_arguments import mode_of
 
 from vldac._core import EnvSpec
@@ -67,7 +68,7 @@ def make_native(
         "order": (order in ("fifo", "ready"), order, "'fifo' or 'ready'"),
         "rng": (rng in (None, "episode", "stream"), rng, "'episode' or 'stream'"),
         "task": (task in (None, "vldac"), task, "None or 'vldac'"),
-        "prompt": (prompt in ("paper", "short"), prompt, "'paper' or 'short'"),
+        "prompt": (prompt in styles(env_id), prompt, f"one of {', '.join(styles(env_id))}"),
         "max_episode_steps": (max_episode_steps is None or max_episode_steps >= 0, max_episode_steps, "at least 0"),
         "image_size": (image_size is None or min(image_size) >= 28, image_size, "sides of at least 28 pixels"),
         "image_format": (

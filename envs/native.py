@@ -91,8 +91,8 @@ class NativeVectorEnv(TextSteps, VectorEnv):
             self._pool = _core.Pool(
                 config.env_id, config.options, config.num_envs, config.num_threads, config.batch_size, width, height,
                 config.autoreset_mode.value, config.rng == "stream", config.order == "ready", config.max_episode_steps,
-                config.step_timeout, config.max_ring_bytes, config.may_caller_step, template(config.env_id, config.prompt),
-                emitter, config.failure_reward,
+                config.step_timeout, config.max_ring_bytes, config.may_caller_step,
+                template(config.env_id, config.prompt, self.action_names), emitter, config.failure_reward,
             )  # fmt: skip
         self.render_mode = config.render_mode
         self.textures = config.textures

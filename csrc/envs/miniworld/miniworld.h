@@ -34,7 +34,8 @@ class MiniWorld : public Env {
   StepResult step(int64_t action, Context& context) final;
   bool success() const final { return has_succeeded_; }
   // goal_visible (yes, no: in the field of view of an 80x60 picture, with no wall between), goal_side (ahead within 15 degrees, behind
-  // beyond 120, left, right) and goal_distance (near below 2 m, middle below 5 m, far), or none without a goal; carrying.
+  // beyond 120, left, right) and goal_distance (near below 2 m, middle below 5 m, far), or none without a goal; carrying;
+  // steps taken in the episode.
   void facts(Facts& out) const override;
 
   void render(uint8_t* pixels, int width, int height) const final { view_.draw(world_, pixels, width, height); }
