@@ -484,6 +484,46 @@ class AssetSet:
     @property
     def bytes(self) -> int: ...
 
+class Scene:
+    """A scene of its own, for tests and pictures: metres, y upwards, a heading a faces (cos a, 0, -sin a). Things are drawn in order."""
+
+    def __init__(self, assets: AssetSet) -> None:
+        """Shows what is in `assets` at this moment."""
+
+    def set_light(
+        self, sky: Sequence[float], light: Sequence[float], ambient: Sequence[float], diffuse: Sequence[float]
+    ) -> None:
+        """Colours are RGB in 0..1, light is a unit vector towards the light, ambient all light without direction."""
+
+    def add_polygon(
+        self,
+        vertices: NDArray[np.float32],
+        normal: Sequence[float],
+        colour: Sequence[float],
+        texture: str,
+        variant: int,
+    ) -> None:
+        """Convex, counter-clockwise from its front: [corners, 5], (x, y, z, u, v) each; texture "" is plain colour."""
+
+    def add_box(
+        self, position: Sequence[float], heading: float, size: Sequence[float], colour: Sequence[float]
+    ) -> None:
+        """Its bottom's middle at `position`."""
+
+    def add_mesh(self, name: str, position: Sequence[float], heading: float, scale: float) -> None: ...
+    def draw(
+        self, eye: Sequence[float], forward: Sequence[float], fov_y: float, width: int, height: int
+    ) -> NDArray[np.uint8]:
+        """[H, W, 3], the top row first; fov_y is the whole vertical angle in degrees."""
+
+    def draw_top(
+        self, min_x: float, max_x: float, min_z: float, max_z: float, width: int, height: int
+    ) -> NDArray[np.uint8]: ...
+    def depth(
+        self, eye: Sequence[float], forward: Sequence[float], fov_y: float, width: int, height: int
+    ) -> NDArray[np.float32]:
+        """Metres along the view direction, [H, W]; 100 where there is nothing."""
+
 def install_assets(name: str, assets: AssetSet) -> None:
     """Once per process and name; later additions to `assets` change nothing."""
 

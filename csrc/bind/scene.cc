@@ -4,6 +4,7 @@
 
 #include "bind/bind.h"
 #include "render/raster/assets.h"
+#include "render/raster/rasterizer.h"
 
 namespace vldac::bind {
 namespace {
@@ -53,6 +54,63 @@ py::list mip_levels(const py::array& rgb) {
   return result;
 }
 
+// A scene of its own and the assets that it shows.
+struct OwnScene {
+  std::shared_ptr<const AssetSet> assets;
+  Scene scene;
+
+  explicit OwnScene(const AssetSet& set) : assets(std::make_shared<const AssetSet>(set)) {}
+
+  void set_light(const Vec3f& sky, const Vec3f& light, const Vec3f& ambient, const Vec3f& diffuse) {
+    scene.sky = sky, scene.light = light, scene.ambient = ambient, scene.diffuse = diffuse;
+  }
+
+  void add_polygon(const Array<float>& vertices, const Vec3f& normal, const Vec3f& colour, const std::string& texture, size_t variant) {
+    if (vertices.ndim() != 2 || vertices.shape(1) != 5) throw std::invalid_argument("scene: expected vertices of shape [corners, 5]");
+    const Texture* surface = texture.empty() ? nullptr : &assets->texture(texture, variant);
+    auto count = static_cast<uint32_t>(vertices.shape(0));
+    scene.polygons.push_back({static_cast<uint32_t>(scene.vertices.size()), count, surface, normal, colour});
+    const float* row = vertices.data();
+    for (uint32_t i = 0; i < count; ++i, row += 5) scene.vertices.push_back({row[0], row[1], row[2], row[3], row[4]});
+  }
+
+  void add_box(const Vec3d& position, double heading, const Vec3d& size, const Vec3f& colour) {
+    scene.items.push_back({nullptr, position, heading, 1.0, size, colour});
+  }
+
+  void add_mesh(const std::string& name, const Vec3d& position, double heading, double scale) {
+    scene.items.push_back({&assets->mesh(name), position, heading, scale, {}, {1, 1, 1}});
+  }
+};
+
+template <class T>
+py::array_t<T> picture(int width, int height, int channels) {
+  if (width < 1 || height < 1) throw std::invalid_argument("scene: expected a width and a height of at least 1");
+  return channels ? py::array_t<T>({height, width, channels}) : py::array_t<T>({height, width});
+}
+
+py::array_t<uint8_t> draw_scene(const OwnScene& self, const Vec3d& eye, const Vec3d& forward, double fov_y, int width, int height) {
+  auto rgb = picture<uint8_t>(width, height, 3);
+  uint8_t* out = rgb.mutable_data();
+  {
+    py::gil_scoped_release release;
+    Rasterizer().draw(self.scene, Camera{.eye = eye, .forward = forward, .fov_y = fov_y}, out, width, height);
+  }
+  return rgb;
+}
+
+py::array_t<uint8_t> draw_scene_top(const OwnScene& self, double min_x, double max_x, double min_z, double max_z, int width, int height) {
+  auto rgb = picture<uint8_t>(width, height, 3);
+  Rasterizer().draw(self.scene, TopCamera{min_x, max_x, min_z, max_z}, rgb.mutable_data(), width, height);
+  return rgb;
+}
+
+py::array_t<float> scene_depth(const OwnScene& self, const Vec3d& eye, const Vec3d& forward, double fov_y, int width, int height) {
+  auto metres = picture<float>(width, height, 0);
+  Rasterizer().depth(self.scene, Camera{.eye = eye, .forward = forward, .fov_y = fov_y}, metres.mutable_data(), width, height);
+  return metres;
+}
+
 }  // namespace
 
 void bind_scene(py::module_& module) {
@@ -70,6 +128,15 @@ void bind_scene(py::module_& module) {
            },
            py::arg("name"))
       .def_property_readonly("bytes", &AssetSet::bytes);
+  py::class_<OwnScene>(module, "Scene")
+      .def(py::init<const AssetSet&>(), py::arg("assets"))
+      .def("set_light", &OwnScene::set_light, py::arg("sky"), py::arg("light"), py::arg("ambient"), py::arg("diffuse"))
+      .def("add_polygon", &OwnScene::add_polygon, py::arg("vertices"), py::arg("normal"), py::arg("colour"), py::arg("texture"), py::arg("variant"))
+      .def("add_box", &OwnScene::add_box, py::arg("position"), py::arg("heading"), py::arg("size"), py::arg("colour"))
+      .def("add_mesh", &OwnScene::add_mesh, py::arg("name"), py::arg("position"), py::arg("heading"), py::arg("scale"))
+      .def("draw", &draw_scene, py::arg("eye"), py::arg("forward"), py::arg("fov_y"), py::arg("width"), py::arg("height"))
+      .def("draw_top", &draw_scene_top, py::arg("min_x"), py::arg("max_x"), py::arg("min_z"), py::arg("max_z"), py::arg("width"), py::arg("height"))
+      .def("depth", &scene_depth, py::arg("eye"), py::arg("forward"), py::arg("fov_y"), py::arg("width"), py::arg("height"));
   module.def("install_assets", [](const std::string& name, const AssetSet& assets) { install_assets(name, assets); }, py::arg("name"),
              py::arg("assets"));
   module.def("has_assets", &has_assets, py::arg("name"));

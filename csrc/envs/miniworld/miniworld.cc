@@ -151,6 +151,7 @@ void MiniWorld::facts(Facts& out) const {
   out.text("goal_side", side);
   out.text("goal_distance", distance);
   out.text("carrying", held);
+  out.number("steps", step_count_);
 }
 
 void MiniWorld::save(Bytes& out) const {

@@ -36,7 +36,8 @@ class MiniWorld : public Env {
   bool success() const final { return has_succeeded_; }
   int64_t oracle_action() const final { return world_.is_made() ? oracle_.action(world_, errand()) : Oracle::kNoAction; }
   // goal_visible (yes, no: in the field of view of an 80x60 picture, with no wall between), goal_side (ahead within 15 degrees, behind
-  // beyond 120, left, right) and goal_distance (near below 2 m, middle below 5 m, far), or none without a goal; carrying.
+  // beyond 120, left, right) and goal_distance (near below 2 m, middle below 5 m, far), or none without a goal; carrying;
+  // steps taken in the episode.
   void facts(Facts& out) const override;
 
   void render(uint8_t* pixels, int width, int height) const final { view_.draw(world_, pixels, width, height); }

@@ -40,7 +40,7 @@ struct SceneItem {
 struct Scene {
   Vec3f sky{};
   Vec3f light{};  // towards the light, of length 1
-  Vec3f ambient{}, diffuse{};
+  Vec3f ambient{}, diffuse{};  // ambient: all light without direction, a global one included
   std::vector<SceneVertex> vertices;
   std::vector<ScenePolygon> polygons;
   std::vector<SceneItem> items;  // drawn after the polygons, in order; order decides between equal depths

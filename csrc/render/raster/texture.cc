@@ -1,6 +1,7 @@
 #include "render/raster/texture.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <stdexcept>
 #include <string>
@@ -15,13 +16,17 @@ struct Tap {
 };
 
 Tap tap_of(int i, int from, int to) {
-  float at = (static_cast<float>(i) + 0.5f) * static_cast<float>(from) / static_cast<float>(to) - 0.5f;
+  float step = 1.0f / static_cast<float>(to);
+  float at = (static_cast<float>(i) + 0.5f) * step * static_cast<float>(from) - 0.5f;
   float low = std::floor(at);
   int first = static_cast<int>(low);
   return {std::clamp(first, 0, from - 1), std::clamp(first + 1, 0, from - 1), at - low};
 }
 
 float lerp(float a, float b, float weight) { return a + (b - a) * weight; }
+
+// 0..1 to 0..255 as the driver rounds: the last bits of a sum whose unit is 1/256.
+uint32_t to_byte(float value) { return std::bit_cast<uint32_t>(value * (255.0f / 256.0f) + 32768.0f) & 255; }
 
 }  // namespace
 
@@ -57,10 +62,10 @@ void Texture::shrink(const Level& from, const Level& to) {
       Tap column = tap_of(x, from.width, to.width);
       uint32_t texel = 0;
       for (int shift = 0; shift < 24; shift += 8) {
-        auto channel = [&](int at_y, int at_x) { return static_cast<float>(in[at_y * from.stride + at_x] >> shift & 255); };
+        auto channel = [&](int at_y, int at_x) { return static_cast<float>(in[at_y * from.stride + at_x] >> shift & 255) * (1.0f / 255.0f); };
         float low = lerp(channel(row.first, column.first), channel(row.first, column.second), column.weight);
         float high = lerp(channel(row.second, column.first), channel(row.second, column.second), column.weight);
-        texel |= static_cast<uint32_t>(std::nearbyint(lerp(low, high, row.weight))) << shift;
+        texel |= to_byte(lerp(low, high, row.weight)) << shift;
       }
       texels_[to.offset + static_cast<size_t>(y) * to.stride + x] = texel;
     }

@@ -1,0 +1,384 @@
+// The functions of tile.h for one tier: included once by each tile_<tier>.cc, which defines VLDAC_TIER (a namespace), VLDAC_LANES and
+// VLDAC_FN (the target attribute of its functions), and filter() for its instructions.
+//
+// A block is VLDAC_LANES pixels in two rows; block-major buffers hold a tile. Vectors of the compiler do the arithmetic, element by
+// element and without contraction, so that tiers agree.
+// No include guard: see above.
+
+#include <cstring>
+
+#include "render/raster/bin.h"
+#include "render/raster/tile.h"
+
+#define VLDAC_INLINE VLDAC_FN inline __attribute__((always_inline))
+
+namespace vldac::raster::VLDAC_TIER {
+namespace {
+
+constexpr int kLanes = VLDAC_LANES;
+constexpr int kBlockWidth = kLanes / 2;
+constexpr int kBlocksAcross = kTile / kBlockWidth;
+constexpr int kBlocks = kTilePixels / kLanes;
+constexpr uint32_t kSkyWord = 0xFFFEFFFF;  // depth 65535 is not less than a cleared buffer's
+constexpr uint32_t kSkyLocal = 0xFFFF;
+constexpr size_t kMaxLocal = 0xFFFF;
+constexpr float kWeightOne = 32767.0f;
+
+using Float = float __attribute__((vector_size(kLanes * 4)));
+using Int = int32_t __attribute__((vector_size(kLanes * 4)));
+using Word = uint32_t __attribute__((vector_size(kLanes * 4)));
+using Rgbx = float __attribute__((vector_size(16)));
+using Sum = int32_t __attribute__((vector_size(16)));
+
+struct LaneTable {
+  alignas(64) int32_t x[kLanes], y[kLanes];
+};
+constexpr LaneTable lane_table() {
+  LaneTable table{};
+  for (int i = 0; i < kLanes; ++i) table.x[i] = i % kBlockWidth, table.y[i] = i / kBlockWidth;
+  return table;
+}
+constexpr LaneTable kLaneTable = lane_table();
+
+template <class V, class T>
+VLDAC_INLINE V load(const T* from) {
+  V result;
+  std::memcpy(&result, from, sizeof result);
+  return result;
+}
+template <class T, class V>
+VLDAC_INLINE void store(T* to, const V& value) {
+  std::memcpy(to, &value, sizeof value);
+}
+VLDAC_INLINE Int ints(int32_t value) { return Int{} + value; }
+VLDAC_INLINE Float floats(float value) { return Float{} + value; }
+VLDAC_INLINE Float to_float(Int value) { return __builtin_convertvector(value, Float); }
+VLDAC_INLINE Int to_int(Float value) { return __builtin_convertvector(value, Int); }
+
+// Samples of a tile: depth << 16 | place in the tile's list of faces. The least word is nearest, and drawn first among equals.
+struct Samples {
+  alignas(64) uint32_t words[kSamplesPerPixel][kTilePixels];
+};
+
+VLDAC_FN void clear(Samples& samples) {
+  for (auto& row : samples.words)
+    for (int i = 0; i < kTilePixels; i += kLanes) store(row + i, Word{} + kSkyWord);
+}
+
+VLDAC_FN void cover(Samples& samples, const Workspace& work, const Face& face, uint32_t local, int tile_x, int tile_y) {
+  const Int lane_x = load<Int>(kLaneTable.x) * kEighths, lane_y = load<Int>(kLaneTable.y) * kEighths;
+  struct Line {
+    Int lanes;
+    uint32_t a, b, at;
+  };
+  Line lines[kMaxCorners + 1];
+  int count = 0;
+  for (uint32_t i = 0; i < face.num_edges; ++i) {
+    const Edge& edge = work.edges[face.first_edge + i];
+    int64_t a = edge.a, b = edge.b, at = edge.c + a * tile_x * kTileEighths + b * tile_y * kTileEighths;
+    int64_t least = at + a * (a > 0 ? kFirstSample : kLastSample) + b * (b > 0 ? kFirstSample : kLastSample);
+    if (least >= 0) continue;  // all of the tile is on its inner side
+    lines[count++] = {lane_x * edge.a + lane_y * edge.b, static_cast<uint32_t>(a), static_cast<uint32_t>(b), static_cast<uint32_t>(at)};
+  }
+  TileDepth depth(face.depth, tile_x, tile_y);
+  auto dx = static_cast<uint32_t>(depth.dx), dy = static_cast<uint32_t>(depth.dy), depth_at = static_cast<uint32_t>(depth.at);
+  const Word depth_lanes = reinterpret_cast<Word>(lane_x) * dx + reinterpret_cast<Word>(lane_y) * dy;
+  for (int block = 0; block < kBlocks; ++block) {
+    uint32_t block_x = block % kBlocksAcross * kBlockWidth * kEighths, block_y = block / kBlocksAcross * 2 * kEighths;
+    for (int s = 0; s < kSamplesPerPixel; ++s) {
+      uint32_t x = block_x + kSampleX[s], y = block_y + kSampleY[s];
+      Int outside = {};
+      for (int i = 0; i < count; ++i) outside |= lines[i].lanes + static_cast<int32_t>(lines[i].at + lines[i].a * x + lines[i].b * y);
+      Int z = reinterpret_cast<Int>(depth_lanes + (depth_at + dx * x + dy * y)) >> kDepthBits;
+      z = z > 0 ? z : ints(0);
+      z = z < 65535 ? z : ints(65535);
+      Word word = (reinterpret_cast<Word>(z) << 16) | local | reinterpret_cast<Word>(outside >> 31);
+      uint32_t* at = samples.words[s] + block * kLanes;
+      Word old = load<Word>(at);
+      store(at, word < old ? word : old);
+    }
+  }
+}
+
+// A surface's planes with the tile's lower left corner as origin.
+struct LocalPlane {
+  float at, dx, dy;
+};
+
+struct LocalSurface {
+  const Texture* texture;
+  bool is_smooth;
+  float colour[3];
+  LocalPlane inverse_w, u, v, red, green, blue;
+};
+
+VLDAC_INLINE Float at(const LocalPlane& plane, Float x, Float y) { return (plane.dy * y + plane.at) + plane.dx * x; }
+
+VLDAC_INLINE LocalPlane local_plane(const Plane& plane, double x, double y) {
+  return {static_cast<float>(plane(x, y)), static_cast<float>(plane.dx), static_cast<float>(plane.dy)};
+}
+
+VLDAC_FN LocalSurface localise(const Surface& surface, int tile_x, int tile_y) {
+  double x = tile_x * kTile, y = tile_y * kTile;
+  LocalSurface local{};
+  local.texture = surface.texture, local.is_smooth = surface.is_smooth;
+  for (int i = 0; i < 3; ++i) local.colour[i] = surface.colour[i];
+  if (surface.texture || surface.is_smooth) local.inverse_w = local_plane(surface.inverse_w, x, y);
+  if (surface.texture) local.u = local_plane(surface.u, x, y), local.v = local_plane(surface.v, x, y);
+  if (surface.is_smooth) local.red = local_plane(surface.red, x, y), local.green = local_plane(surface.green, x, y), local.blue = local_plane(surface.blue, x, y);
+  return local;
+}
+
+VLDAC_INLINE Int rounded(Float value) { return to_int(value + 0.5f); }
+
+// What filter() needs of each pixel: where the lower left texels of its two levels are, and the weights of all eight, as pairs of
+// 16 bits (lower texel, upper texel) for the left and the right column.
+struct Taps {
+  alignas(64) uint32_t at[2][kLanes];
+  alignas(64) int32_t weights[kLanes][4];
+  alignas(64) int32_t stride[2][kLanes];
+};
+
+struct Axis {
+  Int index;
+  Float fraction;
+};
+
+// Coordinates in a level of `size` texels that repeats.
+VLDAC_INLINE Axis axis_of(Float coordinate, int size, bool is_power_of_two) {
+  const float limit = 16777216.0f;
+  Float at;
+  if (is_power_of_two) {
+    at = coordinate * static_cast<float>(size) - 0.5f;
+  } else {
+    Float cut = coordinate > -limit ? coordinate : floats(-limit);
+    cut = cut < limit ? cut : floats(limit);
+    Int whole = to_int(cut);
+    whole += to_float(whole) > cut;
+    at = (cut - to_float(whole)) * static_cast<float>(size) - 0.5f;
+  }
+  at = at > -limit ? at : floats(-limit);
+  at = at < limit ? at : floats(limit);
+  Int index = to_int(at);
+  index += to_float(index) > at;
+  Float fraction = at - to_float(index);
+  if (is_power_of_two) {
+    index &= size - 1;
+  } else {
+    index = index < 0 ? ints(size - 1) : index;
+    index = index > size - 1 ? ints(size - 1) : index;
+  }
+  return {index, fraction};
+}
+
+// Differences from each 2 x 2 quad's first pixel to its right and its upper one, for all of its pixels.
+#if VLDAC_LANES == 4
+#define VLDAC_QUAD_FIRST 0, 0, 0, 0
+#define VLDAC_QUAD_RIGHT 1, 1, 1, 1
+#define VLDAC_QUAD_UPPER 2, 2, 2, 2
+#elif VLDAC_LANES == 8
+#define VLDAC_QUAD_FIRST 0, 0, 2, 2, 0, 0, 2, 2
+#define VLDAC_QUAD_RIGHT 1, 1, 3, 3, 1, 1, 3, 3
+#define VLDAC_QUAD_UPPER 4, 4, 6, 6, 4, 4, 6, 6
+#else
+#define VLDAC_QUAD_FIRST 0, 0, 2, 2, 4, 4, 6, 6, 0, 0, 2, 2, 4, 4, 6, 6
+#define VLDAC_QUAD_RIGHT 1, 1, 3, 3, 5, 5, 7, 7, 1, 1, 3, 3, 5, 5, 7, 7
+#define VLDAC_QUAD_UPPER 8, 8, 10, 10, 12, 12, 14, 14, 8, 8, 10, 10, 12, 12, 14, 14
+#endif
+VLDAC_INLINE Float quad_x(Float v) { return __builtin_shufflevector(v, v, VLDAC_QUAD_RIGHT) - __builtin_shufflevector(v, v, VLDAC_QUAD_FIRST); }
+VLDAC_INLINE Float quad_y(Float v) { return __builtin_shufflevector(v, v, VLDAC_QUAD_UPPER) - __builtin_shufflevector(v, v, VLDAC_QUAD_FIRST); }
+
+// How many levels down a pixel looks: log2 of the larger of two squared lengths, halved, straight lines between powers of two.
+VLDAC_INLINE Float level_of(Float u, Float v, const Texture& texture) {
+  const auto width = static_cast<float>(texture.width()), height = static_cast<float>(texture.height());
+  Float ux = quad_x(u) * width, vx = quad_x(v) * height, uy = quad_y(u) * width, vy = quad_y(v) * height;
+  Float across = ux * ux + vx * vx, up = uy * uy + vy * vy;
+  Float rho = across > up ? across : up;
+  Int bits = reinterpret_cast<Int>(rho);
+  Float exponent = to_float((bits >> 23) - 128);
+  Float mantissa = reinterpret_cast<Float>((bits & 0x7FFFFF) | 0x3F800000);
+  Float level = (exponent + mantissa) * 0.5f;
+  level = level > 0.0f ? level : floats(0.0f);
+  float last = static_cast<float>(texture.levels().size() - 1);
+  return level < last ? level : floats(last);
+}
+
+VLDAC_INLINE void taps_of(const Texture& texture, Float u, Float v, uint32_t active, Taps& taps) {
+  const auto& levels = texture.levels();
+  const int last = static_cast<int>(levels.size()) - 1;
+  Float level = level_of(u, v, texture);
+  Int low = to_int(level);
+  Float blend = level - to_float(low);
+  alignas(64) int32_t lows[kLanes];
+  store(lows, low);
+  int first = last, end = 0;
+  for (uint32_t rest = active; rest; rest &= rest - 1) {
+    int at = lows[__builtin_ctz(rest)];
+    first = at < first ? at : first, end = at > end ? at : end;
+  }
+  bool is_power_of_two_x = (texture.width() & (texture.width() - 1)) == 0, is_power_of_two_y = (texture.height() & (texture.height() - 1)) == 0;
+  for (int l = first; l <= end; ++l) {
+    Int here = low == l;
+    for (int part = 0; part < 2; ++part) {
+      const auto& size = levels[l + part < last ? l + part : last];
+      Axis x = axis_of(u, size.width, is_power_of_two_x), y = axis_of(v, size.height, is_power_of_two_y);
+      Int at = y.index * size.stride + x.index + static_cast<int32_t>(size.offset);
+      Float share = (part ? blend : 1.0f - blend) * kWeightOne;
+      Float right = x.fraction * share, left = share - right;
+      Float right_up = right * y.fraction, left_up = left * y.fraction;
+      Int pair_left = rounded(left - left_up) | (rounded(left_up) << 16), pair_right = rounded(right - right_up) | (rounded(right_up) << 16);
+      Int stride = ints(size.stride);
+      if (first != end) {
+        at = here ? at : load<Int>(taps.at[part]);
+        stride = here ? stride : load<Int>(taps.stride[part]);
+      }
+      store(taps.at[part], at);
+      store(taps.stride[part], stride);
+      alignas(64) int32_t pairs[2][kLanes], mask[kLanes];
+      store(pairs[0], pair_left), store(pairs[1], pair_right), store(mask, here);
+      for (int i = 0; i < kLanes; ++i)
+        if (mask[i]) taps.weights[i][part * 2] = pairs[0][i], taps.weights[i][part * 2 + 1] = pairs[1][i];
+    }
+  }
+}
+
+// Colours (0..255) of the pixels of a block, in the lanes of `active`.
+VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, Rgbx* out) {
+  if (!surface.texture && !surface.is_smooth) {
+    Rgbx flat = {surface.colour[0], surface.colour[1], surface.colour[2], 0};
+    for (int i = 0; i < kLanes; ++i) out[i] = flat;
+    return;
+  }
+  Float x = to_float(load<Int>(kLaneTable.x) + block % kBlocksAcross * kBlockWidth) + 0.5f;
+  Float y = to_float(load<Int>(kLaneTable.y) + block / kBlocksAcross * 2) + 0.5f;
+  Float w = 1.0f / at(surface.inverse_w, x, y);
+  alignas(64) float lit[3][kLanes];
+  if (surface.is_smooth) {
+    store(lit[0], at(surface.red, x, y) * w), store(lit[1], at(surface.green, x, y) * w), store(lit[2], at(surface.blue, x, y) * w);
+  }
+  if (!surface.texture) {
+    for (int i = 0; i < kLanes; ++i) out[i] = Rgbx{lit[0][i], lit[1][i], lit[2][i], 0};
+    return;
+  }
+  Taps taps;
+  taps_of(*surface.texture, at(surface.u, x, y) * w, at(surface.v, x, y) * w, active, taps);
+  constexpr float kScale = 1.0f / (kWeightOne * 255.0f);
+  Rgbx colour = {surface.colour[0] * kScale, surface.colour[1] * kScale, surface.colour[2] * kScale, 0};
+  const uint32_t* texels = surface.texture->texels();
+  for (uint32_t rest = active; rest; rest &= rest - 1) {
+    int i = __builtin_ctz(rest);
+    if (surface.is_smooth) colour = Rgbx{lit[0][i] * kScale, lit[1][i] * kScale, lit[2][i] * kScale, 0};
+    const uint32_t *low = texels + taps.at[0][i], *high = texels + taps.at[1][i];
+    Sum sum = filter(low, low + taps.stride[0][i], high, high + taps.stride[1][i], taps.weights[i]);
+    out[i] = __builtin_convertvector(sum, Rgbx) * colour;
+  }
+}
+
+// The tile's picture, block-major, to the rows of the whole one that exist.
+VLDAC_FN void write(const Rgbx* pixels, const Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
+  for (int block = 0; block < kBlocks; ++block)
+    for (int i = 0; i < kLanes; ++i) {
+      int x = tile_x * kTile + block % kBlocksAcross * kBlockWidth + i % kBlockWidth;
+      int y = tile_y * kTile + block / kBlocksAcross * 2 + i / kBlockWidth;
+      if (x >= work.width || y >= work.height) continue;
+      Rgbx pixel = pixels[block * kLanes + i];
+      pixel = pixel > 0.0f ? pixel : Rgbx{};
+      pixel = (pixel < 255.0f ? pixel : Rgbx{} + 255.0f) + 0.5f;
+      Sum whole = __builtin_convertvector(pixel, Sum);
+      uint8_t* to = rgb + (static_cast<size_t>(work.height - 1 - y) * work.width + x) * 3;
+      for (int c = 0; c < 3; ++c) to[c] = static_cast<uint8_t>(whole[c]);
+    }
+}
+
+// The tile's faces that may show, in the order in which they were drawn. Returns the one that hides all others, or kNone.
+VLDAC_FN uint32_t gather(Workspace& work, int tile_x, int tile_y) {
+  const Bin& bin = work.bins[static_cast<size_t>(tile_y) * work.tiles_x + tile_x];
+  work.tile_faces.clear();
+  for (uint32_t node = bin.head; node != kNone; node = work.nodes[node].next) {
+    const Face& face = work.faces[work.nodes[node].face];
+    if (TileDepth(face.depth, tile_x, tile_y).least() <= bin.nearest_cover) work.tile_faces.push_back(work.nodes[node].face);
+  }
+  if (work.tile_faces.size() >= kMaxLocal) throw std::runtime_error("rasteriser: 65,535 faces or more meet in 8 x 8 pixels");
+  return work.tile_faces.size() == 1 && bin.nearest_cover < 65535 ? work.tile_faces[0] : kNone;
+}
+
+VLDAC_FN void resolve(Workspace& work, Samples& samples, int tile_x, int tile_y) {
+  clear(samples);
+  for (size_t i = 0; i < work.tile_faces.size(); ++i)
+    cover(samples, work, work.faces[work.tile_faces[i]], static_cast<uint32_t>(i), tile_x, tile_y);
+}
+
+// How much of each pixel shows face `local`, in quarters.
+VLDAC_INLINE Int share_of(const Samples& samples, int block, uint32_t local) {
+  Int quarters = {};
+  for (int s = 0; s < kSamplesPerPixel; ++s) quarters -= (load<Word>(samples.words[s] + block * kLanes) & 0xFFFF) == local;
+  return quarters;
+}
+
+VLDAC_FN void add_face(const Samples& samples, const LocalSurface& surface, uint32_t local, Rgbx* pixels) {
+  for (int block = 0; block < kBlocks; ++block) {
+    alignas(64) int32_t quarters[kLanes];
+    store(quarters, share_of(samples, block, local));
+    uint32_t active = 0;
+    for (int i = 0; i < kLanes; ++i) active |= static_cast<uint32_t>(quarters[i] != 0) << i;
+    if (!active) continue;
+    alignas(64) Rgbx colours[kLanes];
+    shade(surface, block, active, colours);
+    for (uint32_t rest = active; rest; rest &= rest - 1) {
+      int i = __builtin_ctz(rest);
+      pixels[block * kLanes + i] += colours[i] * (static_cast<float>(quarters[i]) * 0.25f);
+    }
+  }
+}
+
+VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
+  alignas(64) Rgbx pixels[kTilePixels];
+  uint32_t only = gather(work, tile_x, tile_y);
+  if (only != kNone) {
+    LocalSurface surface = localise(work.surface_of(work.faces[only]), tile_x, tile_y);
+    constexpr uint32_t kAll = kLanes == 32 ? 0xFFFFFFFF : (1u << kLanes) - 1;
+    for (int block = 0; block < kBlocks; ++block) shade(surface, block, kAll, pixels + block * kLanes);
+  } else {
+    LocalSurface sky{};
+    for (int i = 0; i < 3; ++i) sky.colour[i] = work.sky[i];
+    for (auto& pixel : pixels) pixel = Rgbx{};
+    Samples samples;
+    resolve(work, samples, tile_x, tile_y);
+    for (size_t i = 0; i < work.tile_faces.size(); ++i) {
+      bool is_seen = false;
+      for (int block = 0; block < kBlocks && !is_seen; ++block) {
+        Int share = share_of(samples, block, static_cast<uint32_t>(i));
+        for (int lane = 0; lane < kLanes; ++lane) is_seen |= share[lane] != 0;
+      }
+      if (is_seen)
+        add_face(samples, localise(work.surface_of(work.faces[work.tile_faces[i]]), tile_x, tile_y), static_cast<uint32_t>(i), pixels);
+    }
+    add_face(samples, sky, kSkyLocal, pixels);
+  }
+  write(pixels, work, tile_x, tile_y, rgb);
+}
+
+VLDAC_FN void resolve_depth(Workspace& work, int tile_x, int tile_y, uint16_t* depth) {
+  Samples samples;
+  gather(work, tile_x, tile_y);
+  resolve(work, samples, tile_x, tile_y);
+  for (int block = 0; block < kBlocks; ++block)
+    for (int i = 0; i < kLanes; ++i) {
+      int x = tile_x * kTile + block % kBlocksAcross * kBlockWidth + i % kBlockWidth;
+      int y = tile_y * kTile + block / kBlocksAcross * 2 + i / kBlockWidth;
+      if (x >= work.width || y >= work.height) continue;
+      uint32_t word = samples.words[0][block * kLanes + i];
+      depth[static_cast<size_t>(work.height - 1 - y) * work.width + x] = word == kSkyWord ? 65535 : static_cast<uint16_t>(word >> 16);
+    }
+}
+
+}  // namespace
+
+const TileFunctions kTileFunctions = {draw_tile, resolve_depth};
+
+}  // namespace vldac::raster::VLDAC_TIER
+
+#undef VLDAC_INLINE
+#undef VLDAC_QUAD_FIRST
+#undef VLDAC_QUAD_RIGHT
+#undef VLDAC_QUAD_UPPER
