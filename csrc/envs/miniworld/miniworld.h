@@ -35,7 +35,9 @@ class MiniWorld : public Env {
   StepResult step(int64_t action, Context& context) final;
   bool success() const final { return has_succeeded_; }
   int64_t oracle_action() const final { return world_.is_made() ? oracle_.action(world_, errand()) : Oracle::kNoAction; }
-  // goal_visible (yes, no: in the field of view of an 80x60 picture, with no wall between), goal_side (ahead within 15 degrees, behind
+  // What the picture shows, for the responses of tiny models: goal (ahead: no turn would bring it nearer to the middle; left, right; none:
+  // its middle is not on an 80x60 picture, or a wall is between) and distance (near below 2.5 m, middle below 5 m, far, none).
+  // From the poses: goal_visible (yes, no: as goal is not none), goal_side (ahead within 15 degrees, behind
   // beyond 120, left, right) and goal_distance (near below 2 m, middle below 5 m, far), or none without a goal; carrying;
   // steps taken in the episode.
   void facts(Facts& out) const override;

@@ -81,11 +81,24 @@ int64_t Oracle::action(const World& world, const Errand& errand) {
   return best.action;
 }
 
-// The goal of picking and bringing is to face the target there.
+// How many turns lie between a heading and the way on from a point; at the goal of picking and bringing, to face the target.
 double Oracle::turns_at(Point at, double heading) const {
-  int cell = cell_at(at);
-  if (!must_face_ || steps_[static_cast<size_t>(cell)] > 0.0f) return 0.0;
-  return std::abs(turn_towards(heading, target_.x - at.x, target_.z - at.z)) / turn_;
+  auto cell = static_cast<size_t>(cell_at(at));
+  if (steps_[cell] > 0.0f) return std::abs(std::remainder(heading_[cell] - heading, 2 * std::numbers::pi)) / turn_;
+  return must_face_ ? std::abs(turn_towards(heading, target_.x - at.x, target_.z - at.z)) / turn_ : 0.0;
+}
+
+// The way's heading at every cell: to the cell some hops ahead.
+void Oracle::head() {
+  constexpr int kHops = 6;
+  for (int cell = 0; cell < columns_ * rows_; ++cell) {
+    float left = steps_[static_cast<size_t>(cell)];
+    if (left <= 0.0f || left == kFar) continue;
+    int ahead = cell;
+    for (int hop = 0; hop < kHops && next_[static_cast<size_t>(ahead)] >= 0; ++hop) ahead = next_[static_cast<size_t>(ahead)];
+    int columns = ahead % columns_ - cell % columns_, rows = ahead / columns_ - cell / columns_;
+    heading_[static_cast<size_t>(cell)] = static_cast<float>(std::atan2(-rows, columns));
+  }
 }
 
 void Oracle::update(const World& world, const Errand& errand) {
@@ -100,6 +113,7 @@ void Oracle::update(const World& world, const Errand& errand) {
   measure(world, errand);
   block(world, errand);
   spread(world, errand);
+  head();
 }
 
 // The grid covers all rooms but the forbidden one.
@@ -116,6 +130,8 @@ void Oracle::measure(const World& world, const Errand& errand) {
   columns_ = std::clamp(static_cast<int>(std::ceil((max_x - min_x_) / cell_)), 1, kMaxSide);
   rows_ = std::clamp(static_cast<int>(std::ceil((max_z - min_z_) / cell_)), 1, kMaxSide);
   steps_.assign(static_cast<size_t>(columns_) * static_cast<size_t>(rows_), kFar);
+  next_.assign(steps_.size(), -1);
+  heading_.assign(steps_.size(), 0.0f);
   const Entity& target = world.entity(errand.target);
   target_ = {target.position.x, target.position.z};
   must_face_ = errand.kind != Errand::Kind::kReach;
@@ -205,6 +221,7 @@ void Oracle::spread(const World& world, const Errand& errand) {
       float total = cost + moves[i].cost;
       if (steps_[static_cast<size_t>(next)] <= total) continue;  // blocked cells too: they are negative
       steps_[static_cast<size_t>(next)] = total;
+      next_[static_cast<size_t>(next)] = cell;
       queue_.push_back({total, next});
       std::push_heap(queue_.begin(), queue_.end(), is_later);
     }

@@ -50,6 +50,7 @@ class Oracle {
   void block_circle(Point centre, double radius);
   void block_segment(const Segment& segment, double radius);
   void spread(const World& world, const Errand& errand);
+  void head();
   bool is_goal(const World& world, const Errand& errand, Point at) const;
   bool is_done_facing(const World& world, const Errand& errand, double heading) const;
   bool can_pick(const World& world, const Errand& errand, Vec3 from, double heading) const;
@@ -64,7 +65,9 @@ class Oracle {
   int columns_ = 0, rows_ = 0;
   Point target_{};
   bool must_face_ = false;
-  std::vector<float> steps_;  // to the goal: kBlocked for cells that are not free, kFar where there is no way
+  std::vector<float> steps_;    // to the goal: kBlocked for cells that are not free, kFar where there is no way
+  std::vector<float> heading_;  // along the way to the goal
+  std::vector<int> next_;       // cell on the way to the goal
   std::vector<std::pair<float, int>> queue_;
 };
 
