@@ -19,6 +19,16 @@ using Word = uint32_t __attribute__((vector_size(kLanes * 4)));
 using Rgbx = float __attribute__((vector_size(16)));
 using Sum = int32_t __attribute__((vector_size(16)));
 
+template <class V, class T>
+VLDAC_INLINE V load(const T* from) {
+  V result;
+  std::memcpy(&result, from, sizeof result);
+  return result;
+}
+template <class T, class V>
+VLDAC_INLINE void store(T* to, const V& value) {
+  std::memcpy(to, &value, sizeof value);
+}
 VLDAC_INLINE Int ints(int32_t value) { return Int{} + value; }
 VLDAC_INLINE Float floats(float value) { return Float{} + value; }
 VLDAC_INLINE Float to_float(Int value) { return __builtin_convertvector(value, Float); }

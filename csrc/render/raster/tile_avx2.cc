@@ -25,6 +25,8 @@ VLDAC_INLINE Float min_of(Float a, Float b) {
 
 VLDAC_INLINE uint32_t sign_bits(Int mask) { return static_cast<uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(mask))); }
 
+VLDAC_INLINE Int gather(const int32_t* from, Int index) { return reinterpret_cast<Int>(_mm256_i32gather_epi32(reinterpret_cast<const int*>(from), reinterpret_cast<__m256i>(index), 4)); }
+
 }  // namespace
 }  // namespace vldac::raster::avx2
 

@@ -28,6 +28,8 @@ VLDAC_INLINE Float min_of(Float a, Float b) {
 
 VLDAC_INLINE uint32_t sign_bits(Int mask) { return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask)); }
 
+VLDAC_INLINE Int gather(const int32_t* from, Int index) { return reinterpret_cast<Int>(_mm512_mask_i32gather_epi32(reinterpret_cast<__m512i>(index), kEvery, reinterpret_cast<__m512i>(index), from, 4)); }
+
 }  // namespace
 }  // namespace vldac::raster::avx512
 

@@ -26,6 +26,8 @@ inline uint32_t sign_bits(Int mask) {
   return bits;
 }
 
+VLDAC_INLINE Int gather(const int32_t* from, Int index) { return Int{from[index[0]], from[index[1]], from[index[2]], from[index[3]]}; }
+
 // Eight texels, weighted: left and right columns of two rows of two levels.
 inline Sum filter(const uint32_t* near, const uint32_t* near_up, const uint32_t* far, const uint32_t* far_up, const uint32_t* weights) {
   Sum sum = {};

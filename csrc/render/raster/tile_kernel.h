@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "render/raster/bin.h"
+#include "render/raster/mesh_kernel.h"
 #include "render/raster/tile.h"
 
 namespace vldac::raster::VLDAC_TIER {
@@ -35,16 +36,6 @@ constexpr LaneTable lane_table() {
 }
 constexpr LaneTable kLaneTable = lane_table();
 
-template <class V, class T>
-VLDAC_INLINE V load(const T* from) {
-  V result;
-  std::memcpy(&result, from, sizeof result);
-  return result;
-}
-template <class T, class V>
-VLDAC_INLINE void store(T* to, const V& value) {
-  std::memcpy(to, &value, sizeof value);
-}
 // Samples of a tile: depth << 16 | place in the tile's list of faces. The least word is nearest, and drawn first among equals.
 struct Samples {
   alignas(64) uint32_t words[kSamplesPerPixel][kTilePixels];
@@ -73,7 +64,10 @@ VLDAC_FN void cover(Samples& samples, const Workspace& work, const Face& face, u
   TileDepth depth(face.depth, tile_x, tile_y);
   auto dx = static_cast<uint32_t>(depth.dx), dy = static_cast<uint32_t>(depth.dy), depth_at = static_cast<uint32_t>(depth.at);
   const Word depth_lanes = reinterpret_cast<Word>(lane_x) * dx + reinterpret_cast<Word>(lane_y) * dy;
-  for (int block = 0; block < kBlocks; ++block) {
+  // Only the rows of blocks that the face can touch.
+  int low = (face.y0 - tile_y * kTile) / 2, high = (face.y1 - tile_y * kTile) / 2;
+  const int first = low > 0 ? low * kBlocksAcross : 0, end = high < kTile / 2 - 1 ? (high + 1) * kBlocksAcross : kBlocks;
+  for (int block = first; block < end; ++block) {
     uint32_t block_x = block % kBlocksAcross * kBlockWidth * kEighths, block_y = block / kBlocksAcross * 2 * kEighths;
     for (int s = 0; s < kSamplesPerPixel; ++s) {
       uint32_t x = block_x + kSampleX[s], y = block_y + kSampleY[s];
@@ -276,12 +270,17 @@ VLDAC_FN void write(const Rgbx* pixels, const Workspace& work, int tile_x, int t
 }
 
 // The tile's faces that may show, in the order in which they were drawn. Returns the one that hides all others, or kNone.
-VLDAC_FN uint32_t gather(Workspace& work, int tile_x, int tile_y) {
-  const Bin& bin = work.bins[static_cast<size_t>(tile_y) * work.tiles_x + tile_x];
-  work.tile_faces.clear();
-  for (uint32_t node = bin.head; node != kNone; node = work.nodes[node].next) {
-    const Face& face = work.faces[work.nodes[node].face];
-    if (TileDepth(face.depth, tile_x, tile_y).least() <= bin.nearest_cover) work.tile_faces.push_back(work.nodes[node].face);
+VLDAC_FN uint32_t gather_faces(Workspace& work, int tile_x, int tile_y) {
+  const Bin& bin = work.bin(tile_x, tile_y);
+  work.tile_faces.clear(), work.tile_hits.clear();
+  uint32_t last = kNone;
+  for (uint32_t at = bin.head; at != kNone; at = work.nodes[at].next) {
+    const BinNode& node = work.nodes[at];
+    bool is_hit = node.hit & kIsHit;
+    int64_t least = is_hit ? static_cast<int64_t>(node.hit >> 8 & 0xFFFF) : TileDepth(work.faces[node.face].depth, tile_x, tile_y).least();
+    if (least > bin.nearest_cover) continue;
+    if (node.face != last) work.tile_faces.push_back(last = node.face);
+    if (is_hit) work.tile_hits.push_back({static_cast<uint32_t>(work.tile_faces.size() - 1), node.hit});
   }
   if (work.tile_faces.size() >= kMaxLocal) throw std::runtime_error("rasteriser: 65,535 faces or more meet in 8 x 8 pixels");
   return work.tile_faces.size() == 1 && bin.nearest_cover < 65535 ? work.tile_faces[0] : kNone;
@@ -289,8 +288,16 @@ VLDAC_FN uint32_t gather(Workspace& work, int tile_x, int tile_y) {
 
 VLDAC_FN void resolve(Workspace& work, Samples& samples, int tile_x, int tile_y) {
   clear(samples);
-  for (size_t i = 0; i < work.tile_faces.size(); ++i)
-    cover(samples, work, work.faces[work.tile_faces[i]], static_cast<uint32_t>(i), tile_x, tile_y);
+  for (size_t i = 0; i < work.tile_faces.size(); ++i) {
+    const Face& face = work.faces[work.tile_faces[i]];
+    if (face.num_edges) cover(samples, work, face, static_cast<uint32_t>(i), tile_x, tile_y);
+  }
+  for (const auto& hit : work.tile_hits) {
+    int x = hit.hit & 7, y = hit.hit >> 3 & 7;
+    uint32_t& word = samples.words[hit.hit >> 6 & 3][(y / 2 * kBlocksAcross + x / kBlockWidth) * kLanes + y % 2 * kBlockWidth + x % kBlockWidth];
+    uint32_t found = (hit.hit >> 8 & 0xFFFF) << 16 | hit.local;
+    if (found < word) word = found;
+  }
 }
 
 // How much of each pixel shows face `local`, in quarters.
@@ -318,7 +325,7 @@ VLDAC_FN void add_face(const Samples& samples, const LocalSurface& surface, uint
 
 VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
   alignas(64) Rgbx pixels[kTilePixels];
-  uint32_t only = gather(work, tile_x, tile_y);
+  uint32_t only = gather_faces(work, tile_x, tile_y);
   if (only != kNone) {
     LocalSurface surface = localise(work.surface_of(work.faces[only]), tile_x, tile_y);
     constexpr uint32_t kAll = kLanes == 32 ? 0xFFFFFFFF : (1u << kLanes) - 1;
@@ -342,7 +349,7 @@ VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
 
 VLDAC_FN void resolve_depth(Workspace& work, int tile_x, int tile_y, uint16_t* depth) {
   Samples samples;
-  gather(work, tile_x, tile_y);
+  gather_faces(work, tile_x, tile_y);
   resolve(work, samples, tile_x, tile_y);
   for (int block = 0; block < kBlocks; ++block)
     for (int i = 0; i < kLanes; ++i) {
@@ -356,7 +363,7 @@ VLDAC_FN void resolve_depth(Workspace& work, int tile_x, int tile_y, uint16_t* d
 
 }  // namespace
 
-const TileFunctions kTileFunctions = {draw_tile, resolve_depth};
+const TileFunctions kTileFunctions = {draw_tile, resolve_depth, snap_vertices, find_front};
 
 }  // namespace vldac::raster::VLDAC_TIER
 

@@ -25,6 +25,8 @@ VLDAC_INLINE Float min_of(Float a, Float b) {
 
 VLDAC_INLINE uint32_t sign_bits(Int mask) { return static_cast<uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(mask))); }
 
+VLDAC_INLINE Int gather(const int32_t* from, Int index) { return Int{from[index[0]], from[index[1]], from[index[2]], from[index[3]]}; }
+
 }  // namespace
 }  // namespace vldac::raster::sse41
 
