@@ -25,9 +25,17 @@ def native_spec(env_id: str) -> _core.EnvSpec:
     return _SPECS[env_id]
 
 
+_SET_BY_MAKE = ("task", "builtin_assets")
+
+
+def public_options(spec: _core.EnvSpec) -> list[_core.EnvOption]:
+    """Return the options that callers may set; `make` sets the others from its own arguments."""
+    return [option for option in spec.options if option.name not in _SET_BY_MAKE]
+
+
 def native_options(spec: _core.EnvSpec, given: dict[str, Any]) -> dict[str, float]:
     """Return an environment's options as numbers (a bool is 0 or 1). Raises EnvError for a name or value it does not know."""
-    known = [option.name for option in spec.options]
+    known = [option.name for option in public_options(spec)]
     for name, value in given.items():
         if name not in known:
             raise EnvError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
 from gymnasium.vector import AutoresetMode
 from vldac.envs.catalogue import native_options, native_spec
 from vldac.envs.native import PATCH_DTYPES, NativeConfig, NativeVectorEnv
+from vldac.envs.prompts import styles
 from vldac.envs.vector_arguments import mode_of
 
+from vldac._core import EnvSpec
 from vldac.errors import EnvError
 from vldac.vision import ImageSpec
 from vldac.vision import image_spec as image_spec_of
@@ -34,6 +37,9 @@ def make_native(
     step_timeout: float = 60.0,
     max_ring_bytes: int = 2**30,
     may_caller_step: bool = True,
+    failure_reward: float | None = None,
+    textures: str = "auto",
+    render_mode: str | None = None,
     **options: Any,
 ) -> NativeVectorEnv:
     """Return a pool of native environments.
@@ -43,13 +49,15 @@ def make_native(
     environments finish. autoreset_mode: Gymnasium's SAME_STEP, NEXT_STEP or DISABLED.
     rng: "episode" (episode 0 of environment i draws from PCG64(SeedSequence(s + i)), episode e from SeedSequence([s + i, e]))
     or "stream" (one stream per environment, as upstream). task: None is upstream's environment, "vldac" adds the paper's step
-    limit. image_size: (width, height) pixels, default 300x300. image_format: "hwc" gives obs["image"] as uint8 pixels;
+    limit, actions and rewards. failure_reward: the last reward of an episode that ends with none above 0 (default: the task's
+    own). image_size: (width, height) pixels, default the environment's own. image_format: "hwc" gives obs["image"] as uint8 pixels;
     "patches" (float32), "patches_bf16" (through DLPack only) and "patches_u8" (for a folded patch embedding, `vldac.fold`) give
     obs["pixel_values"], ready for the checkpoint whose image processor, or `vldac.vision.ImageSpec`, is image_spec.
     max_episode_steps: 0 for no limit. step_timeout: seconds that one environment call may take. max_ring_bytes: cap of the
     memory of batches that are held by views. may_caller_step: False never steps on the calling thread (by default it does where
-    an environment declares every call short and waking a thread would cost more). options: the environment's own (`vldac envs`
-    lists them).
+    an environment declares every call short and waking a thread would cost more). textures: "miniworld" (the
+    installed package's), "builtin", or "auto" (the first of these that is there; `env.textures` says which), for environments that
+    draw with textures. render_mode: "rgb_array" for `render()`. options: the environment's own (`vldac envs ID` lists them).
     Raises EnvError for unknown ids and unusable values.
     """
     spec = native_spec(env_id)
@@ -60,7 +68,7 @@ def make_native(
         "order": (order in ("fifo", "ready"), order, "'fifo' or 'ready'"),
         "rng": (rng in (None, "episode", "stream"), rng, "'episode' or 'stream'"),
         "task": (task in (None, "vldac"), task, "None or 'vldac'"),
-        "prompt": (prompt in ("paper", "short"), prompt, "'paper' or 'short'"),
+        "prompt": (prompt in styles(env_id), prompt, f"one of {', '.join(styles(env_id))}"),
         "max_episode_steps": (max_episode_steps is None or max_episode_steps >= 0, max_episode_steps, "at least 0"),
         "image_size": (image_size is None or min(image_size) >= 28, image_size, "sides of at least 28 pixels"),
         "image_format": (
@@ -75,12 +83,34 @@ def make_native(
         ),
         "step_timeout": (step_timeout > 0, step_timeout, "more than 0 seconds"),
         "max_ring_bytes": (max_ring_bytes > 0, max_ring_bytes, "more than 0 bytes"),
+        "failure_reward": (
+            failure_reward is None or math.isfinite(failure_reward),
+            failure_reward,
+            "a finite number",
+        ),
+        "textures": (textures in ("auto", "miniworld", "builtin"), textures, "'auto', 'miniworld' or 'builtin'"),
+        "render_mode": (render_mode in (None, "rgb_array"), render_mode, "None or 'rgb_array'"),
     }
     for name, (ok, value, expected) in checks.items():
         if not ok:
             raise EnvError(expected=expected, got=repr(value), where=f"make({env_id!r}), {name}", do="correct it")
-    limit = spec.task_episode_steps if task == "vldac" else spec.max_episode_steps
-    width, height = image_size or (300, 300)
+    view, window = "agent", None
+    if spec.assets == "miniworld":
+        from vldac.envs.miniworld.options import upstream_options
+
+        image_size, view, window, options = upstream_options(spec, options, image_size)
+    numbers = native_options(spec, options)
+    known = {option.name for option in spec.options}
+    if "task" in known:
+        numbers["task"] = float(task == "vldac")
+    drawn_with = _textures(spec, textures)
+    if drawn_with is not None:
+        numbers["builtin_assets"] = float(drawn_with == "builtin")
+    limit = 0 if spec.limits_itself else spec.max_episode_steps
+    if task == "vldac":
+        limit = spec.task_episode_steps
+        failure_reward = spec.task_failure_reward if failure_reward is None else failure_reward
+    width, height = image_size or spec.image_size
     cores = os.cpu_count() or 1
     return NativeVectorEnv(
         NativeConfig(
@@ -90,9 +120,25 @@ def make_native(
             prompt=prompt, image_size=(int(width), int(height)),
             max_episode_steps=limit if max_episode_steps is None else max_episode_steps, step_timeout=step_timeout,
             max_ring_bytes=max_ring_bytes, may_caller_step=may_caller_step, image_format=image_format,
-            image_spec=_image_spec(image_spec), options=native_options(spec, options),
+            image_spec=_image_spec(image_spec), options=numbers, textures=drawn_with,
+            failure_reward=math.nan if failure_reward is None else failure_reward,
+            render_mode=render_mode, view=view, window_size=window,
         )
     )  # fmt: skip
+
+
+def _textures(spec: EnvSpec, which: str) -> str | None:
+    """Load what the environment draws with, and return its full name; None where it draws with nothing of the kind."""
+    if spec.assets == "miniworld":
+        from vldac.envs.miniworld.assets import ensure_assets
+
+        return ensure_assets(which)
+    if which != "auto":
+        raise EnvError(
+            expected="no textures: this environment draws with none", got=repr(which),
+            where=f"make({spec.id!r}), textures", do="remove it",
+        )  # fmt: skip
+    return None
 
 
 def _image_spec(given: Any) -> ImageSpec | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,15 @@ class NativeConfig:
     image_format: str = "hwc"
     image_spec: ImageSpec | None = None
     options: dict[str, float] = field(default_factory=dict)
+    textures: str | None = None
+    """full name of the set of textures and meshes; None: it draws with none"""
+    failure_reward: float = math.nan
+    """NaN: the environment's own rewards"""
+    render_mode: str | None = None
+    view: str = "agent"
+    """what `render` shows: "agent" or "top" """
+    window_size: tuple[int, int] | None = None
+    """(width, height) of `render`; None: image_size"""
 
 
 class NativeVectorEnv(TextSteps, VectorEnv):
@@ -81,13 +91,18 @@ class NativeVectorEnv(TextSteps, VectorEnv):
             self._pool = _core.Pool(
                 config.env_id, config.options, config.num_envs, config.num_threads, config.batch_size, width, height,
                 config.autoreset_mode.value, config.rng == "stream", config.order == "ready", config.max_episode_steps,
-                config.step_timeout, config.max_ring_bytes, config.may_caller_step, template(config.env_id, config.prompt),
-                emitter,
+                config.step_timeout, config.max_ring_bytes, config.may_caller_step,
+                template(config.env_id, config.prompt, self.action_names), emitter, config.failure_reward,
             )  # fmt: skip
-        self.metadata = {"autoreset_mode": config.autoreset_mode, "render_modes": []}
+        self.render_mode = config.render_mode
+        self.textures = config.textures
+        """The set of textures and meshes that pictures are drawn with, None where there are none."""
         self._is_same_step = config.autoreset_mode is AutoresetMode.SAME_STEP
         self._key = ("pixel_values" if emitter else "image") if spec.observation == "image" else None
+        modes = ["rgb_array"] if self._key else []
+        self.metadata = {"autoreset_mode": config.autoreset_mode, "render_modes": modes}
         self.single_action_space = gym.spaces.Discrete(len(self.action_names))
+        self._shown = {name: int(config.options.get(name, _initial(spec, name))) for name, _ in spec.shown_options}
         self.single_observation_space = _observation_space(spec, config, emitter)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._is_reset = False
@@ -225,6 +240,63 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         with _translated("episode_ids"):
             return self._pool.episode_ids()
 
+    # -- for people -------------------------------------------------------------------------------------------------
+
+    def pictures(self, width: int, height: int, env_ids: np.ndarray | None = None) -> np.ndarray:
+        """What the agents see now, drawn anew at another size: [R, height, width, 3] uint8."""
+        _ = self.image_size  # an error where there are none
+        with _translated("pictures"):
+            return self._pool.pictures(self._ids(env_ids), width, height)
+
+    @functools.cached_property
+    def has_map(self) -> bool:
+        """Whether there are poses, maps and depths: worlds in space, such as MiniWorld."""
+        with _translated("has_map"):
+            return self._pool.has_map()
+
+    def poses(self) -> np.ndarray:
+        """Where the agents are, [E, 3] float64: x and z in metres, heading in radians (facing (cos a, 0, -sin a))."""
+        self._need_map("poses")
+        with _translated("poses"):
+            return self._pool.poses()
+
+    def map_view(self, width: int, height: int, env_ids: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The worlds from above: pictures [R, height, width, 3] uint8, and where their pixels lie [R, 4] float64.
+
+        A point (x, z) is at column (x - min_x) * scale_x and row (z - min_z) * scale_z of (min_x, min_z, scale_x, scale_z).
+        """
+        self._need_map("map_view")
+        with _translated("map_view"):
+            return self._pool.maps(self._ids(env_ids), width, height)
+
+    def depth(
+        self, width: int | None = None, height: int | None = None, env_ids: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Distances along the view, [R, height, width, 1] float32 metres, at the observation's size unless told."""
+        self._need_map("depth")
+        own = self.image_size
+        with _translated("depth"):
+            return self._pool.depths(self._ids(env_ids), width or own[0], height or own[1])
+
+    def render(self) -> tuple[np.ndarray, ...] | None:  # type: ignore[override]
+        """With render_mode="rgb_array": a picture [height, width, 3] uint8 of every environment."""
+        if self.render_mode is None:
+            return None
+        width, height = self.config.window_size or self.image_size
+        return tuple(self.map_view(width, height)[0] if self.config.view == "top" else self.pictures(width, height))
+
+    def _ids(self, env_ids: np.ndarray | None) -> np.ndarray:
+        return np.arange(self.num_envs) if env_ids is None else np.asarray(env_ids)
+
+    def _need_map(self, where: str) -> None:
+        if not self.has_map:
+            raise EnvError(
+                expected="an environment with a map, such as MiniWorld",
+                got=self.env_id,
+                where=where,
+                do="choose another",
+            )
+
     # -- state ------------------------------------------------------------------------------------------------------
 
     @property
@@ -263,13 +335,19 @@ class NativeVectorEnv(TextSteps, VectorEnv):
     # -- parts ------------------------------------------------------------------------------------------------------
 
     def _observation(self, batch: _core.Batch) -> Any:
-        return self._wrap(batch.obs)
+        shown = {name: np.full(batch.rows, value, np.int64) for name, value in self._shown.items()}
+        return {self._key: batch.obs, **shown} if self._key else batch.obs
 
-    def _wrap(self, observation: np.ndarray) -> Any:
-        return {self._key: observation} if self._key else observation
+    def _single(self, observation: np.ndarray) -> Any:
+        """One environment's observation, as it appears in final_obs."""
+        shown = {name: np.int64(value) for name, value in self._shown.items()}
+        return {self._key: observation, **shown} if self._key else observation
 
     def _info(self, batch: _core.Batch) -> dict[str, Any]:
-        return BatchInfo(batch, is_same_step=self._is_same_step, has_image=self._key is not None, wrap=self._wrap)
+        return BatchInfo(
+            batch, is_same_step=self._is_same_step, has_image=self._key is not None, wrap=self._single,
+            textures=self.textures,
+        )  # fmt: skip
 
     def _result(self, batch: _core.Batch) -> Step:
         return self._observation(batch), batch.reward, batch.terminated, batch.truncated, self._info(batch)
@@ -313,12 +391,17 @@ def _observation_space(spec: _core.EnvSpec, config: NativeConfig, emitter: _core
     if spec.observation == "float32":
         return gym.spaces.Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
     width, height = config.image_size
+    shown = {name: gym.spaces.Discrete(n) for name, n in spec.shown_options}
     if emitter is None:
-        return gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 3), np.uint8)})
+        return gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 3), np.uint8), **shown})
     shape = (emitter.rows, emitter.columns)
     if config.image_format == "patches_u8":
-        return gym.spaces.Dict({"pixel_values": gym.spaces.Box(0, 255, shape, np.uint8)})
-    return gym.spaces.Dict({"pixel_values": gym.spaces.Box(-np.inf, np.inf, shape, np.float32)})
+        return gym.spaces.Dict({"pixel_values": gym.spaces.Box(0, 255, shape, np.uint8), **shown})
+    return gym.spaces.Dict({"pixel_values": gym.spaces.Box(-np.inf, np.inf, shape, np.float32), **shown})
+
+
+def _initial(spec: _core.EnvSpec, name: str) -> float:
+    return next(option.initial for option in spec.options if option.name == name)
 
 
 @contextlib.contextmanager

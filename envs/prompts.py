@@ -3,7 +3,10 @@ fields that name what is on the picture and the action, in as few words as a tin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from vldac.envs.miniworld import prompts as miniworld
 
 _PAPER = {
     "gym_cards/NumberLine-v0": (
@@ -47,8 +50,23 @@ _SHORT = {
 }
 
 
-def template(env_id: str, style: str) -> str:
-    """Return the text of an environment's prompt, with {slots} for the facts that it names; empty where there is none."""
+def styles(env_id: str) -> tuple[str, ...]:
+    """Return the names of an environment's prompts."""
+    return ("paper", "short", *miniworld.VERSIONS) if miniworld.is_miniworld(env_id) else ("paper", "short")
+
+
+def accepts_numbers(env_id: str) -> bool:
+    """Whether an environment's prompts number the actions, so that a response may say 2 for the third."""
+    return miniworld.is_miniworld(env_id)
+
+
+def template(env_id: str, style: str, actions: Sequence[str]) -> str:
+    """Return the text of an environment's prompt, with {slots} for the facts that it names; empty where there is none.
+
+    style: one of `styles(env_id)`. actions: their names, for prompts that list them.
+    """
+    if miniworld.is_miniworld(env_id):
+        return miniworld.template(env_id, style, actions)
     return (_SHORT if style == "short" else _PAPER).get(env_id, "")
 
 

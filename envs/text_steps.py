@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vldac.actions import ParseMode, parse_actions, resolve
+from vldac.actions import ParseMode, actions_of, parse_actions, resolve
 from vldac.errors import EnvError
 
 FALLBACKS = ("random_legal", "noop", "penalty")
@@ -49,7 +49,7 @@ class TextSteps:
                 got=f"{len(responses)} responses, fallback {fallback!r}, {len(names or ())} actions with names",
                 where=f"step_text of {self.env_id}", do="correct it",
             )  # fmt: skip
-        parsed, status = parse_actions(responses, names, mode)
+        parsed, status = parse_actions(responses, actions_of(self), mode)
         rows = np.arange(self.num_envs)
         chosen = resolve(parsed, fallback, len(names), self._text_seed(), rows, self._text_counters())
         obs, reward, terminated, truncated, info = self.step(chosen)  # type: ignore[attr-defined]

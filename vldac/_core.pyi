@@ -98,6 +98,7 @@ class Pool:
         may_caller_step: bool,
         prompt: str,
         patches: PatchEmitter | None,
+        failure_reward: float,
     ) -> None: ...
     def reset(self, seeds: NDArray[np.uint64], mask: NDArray[np.uint8]) -> Batch:
         """Seed environment i with seeds[i] (empty: next episode), where mask[i] (empty: all)."""
@@ -115,6 +116,21 @@ class Pool:
     def oracle_actions(self) -> NDArray[np.int64]:
         """[E], -1 where there is no expert."""
 
+    def pictures(self, env_ids: NDArray[np.int64], width: int, height: int) -> NDArray[np.uint8]:
+        """[R, height, width, 3], drawn anew."""
+
+    def maps(
+        self, env_ids: NDArray[np.int64], width: int, height: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Pictures from above [R, height, width, 3] and (min_x, min_z, pixels per metre in x, in z) [R, 4]."""
+
+    def depths(self, env_ids: NDArray[np.int64], width: int, height: int) -> NDArray[np.float32]:
+        """[R, height, width, 1] metres along the view."""
+
+    def poses(self) -> NDArray[np.float64]:
+        """[E, 3]: x and z in metres, heading in radians."""
+
+    def has_map(self) -> bool: ...
     def save(self) -> bytes: ...
     def load(self, state: bytes) -> None: ...
     def close(self) -> None: ...
@@ -160,6 +176,26 @@ class EnvSpec:
     def options(self) -> list[EnvOption]: ...
     @property
     def is_listed(self) -> bool: ...
+    @property
+    def limits_itself(self) -> bool:
+        """It truncates its episodes itself."""
+
+    @property
+    def task_failure_reward(self) -> float:
+        """task="vldac": the last reward of an episode that paid nothing; NaN is no such rule."""
+
+    @property
+    def assets(self) -> str:
+        """The set of textures and meshes that it draws with; empty: none."""
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) in pixels of a picture whose size nobody chose."""
+
+    @property
+    def shown_options(self) -> list[tuple[str, int]]:
+        """Options that are part of the observation, and how many values each has."""
+
     @property
     def observation(self) -> str:
         """ "image", "int32" or "float32"."""
@@ -329,11 +365,35 @@ class PatchEmitter:
     @property
     def isa(self) -> str: ...
 
+class WorldProbe:
+    """One MiniWorld environment without a pool, seen from inside: for tests and for people who study its worlds."""
+
+    def __init__(self, env_id: str, options: Mapping[str, float]) -> None: ...
+    def reset(self, seed: int | None) -> None:
+        """Without a seed the stream goes on."""
+
+    def step(self, action: int) -> tuple[float, bool, bool]:
+        """Reward, terminated, truncated."""
+
+    def poses(self) -> NDArray[np.float64]:
+        """[entities in the world, 5] in the package's order: number, x, y, z, heading (metres, radians)."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Rooms, segments [N, 2, 3], walls [N, 3, 3], entities, sky, camera."""
+
+    @property
+    def carrying(self) -> int | None:
+        """The number of the entity in the agent's hands."""
+
+    @property
+    def success(self) -> bool: ...
+
 class Pcg64:
     """NumPy's PCG64 over SeedSequence(entropy)."""
 
     def __init__(self, entropy: Sequence[int]) -> None: ...
-    def uniform(self) -> float: ...
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> float: ...
+    def choice(self, probabilities: Sequence[float]) -> int: ...
     def integers(self, low: int, high: int) -> int: ...
 
 def counter_random(seed: int, purpose: int, env: int, counter: int) -> int:
@@ -410,9 +470,10 @@ class AssetSet:
         colours: NDArray[np.float32],
         chunks: Sequence[tuple[int, int, NDArray[np.uint8] | None]],
     ) -> None:
-        """A mesh with its bottom at y = 0, replacing one of that name. Arrays per corner, [3 * triangles, 3] (uvs: [.., 2], v upwards).
+        """A mesh with its bottom at y = 0, replacing one of that name. Arrays per corner, [3 * triangles, 3] (uvs: [.., 2]).
 
-        Chunks follow one another and cover all triangles: (first triangle, number of triangles, texture [H, W, 3] top row first, or None).
+        v points upwards. Chunks follow one another and cover all triangles: (first triangle, number of triangles, texture
+        [H, W, 3] top row first, or None).
         """
 
     def variants(self, name: str) -> int:
@@ -425,7 +486,9 @@ class AssetSet:
     def bytes(self) -> int: ...
 
 class Scene:
-    """A scene of its own, for tests and pictures: metres, y upwards, a heading a faces (cos a, 0, -sin a). Things are drawn in order."""
+    """A scene of its own, for tests and pictures: metres, y upwards, a heading a faces (cos a, 0, -sin a).
+
+    Things are drawn in order."""
 
     def __init__(self, assets: AssetSet) -> None:
         """Shows what is in `assets` at this moment."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -112,7 +112,7 @@ def parse_actions(
             where="parse_actions(mode=...)",
             do=f"use one of them{nearest(str(mode), modes)}",
         )
-    names = actions if isinstance(actions, ActionNames) else _prepared(tuple(actions))
+    names = actions if isinstance(actions, ActionNames) else _prepared(tuple(actions), False)
     if isinstance(texts, tuple) and len(texts) == 2 and isinstance(texts[0], np.ndarray):
         try:
             return _core.parse_buffer(texts[0], texts[1], names._native, mode)
@@ -130,9 +130,19 @@ def parse_actions(
     return _core.parse_actions(texts, names._native, mode)
 
 
+def actions_of(env: Any) -> ActionNames:
+    """Return the actions that a response may name in a vector environment: numbers, too, where its prompt gives them.
+
+    Raises `EnvError` for names that repeat or are empty.
+    """
+    from vldac.envs.prompts import accepts_numbers
+
+    return _prepared(tuple(env.action_names), accepts_numbers(getattr(env, "env_id", "")))
+
+
 @lru_cache(maxsize=64)
-def _prepared(names: tuple[str, ...]) -> ActionNames:
-    return ActionNames(names)
+def _prepared(names: tuple[str, ...], accepts_index: bool) -> ActionNames:
+    return ActionNames(names, accepts_index=accepts_index)
 
 
 def resolve(

@@ -22,7 +22,7 @@ class Advantages:
     returns: torch.Tensor
     """[S] float32, value targets"""
     weight: torch.Tensor
-    """[S] float32, 0 for faulty steps (they never reach the loss), else 1"""
+    """[S] float32, 0 for faulty steps and, with timeout = "drop", for truncated ones (they never reach the loss), else 1"""
     explained_variance: float
 
 
@@ -33,20 +33,21 @@ def step_advantages(batch: RolloutBatch, config: AlgorithmConfig, *, seed: int, 
     terminated, truncated = buffer.terminated, buffer.truncated
     if config.timeout == "terminal":
         terminated, truncated = terminated | truncated, np.zeros_like(truncated)
-    # A faulty step has no advantage, and the steps before it bootstrap from its value: delta = V - V, then a cut.
-    reward, terminated = np.where(fault, value, reward), terminated | fault
+    # A step that is left out has no advantage, and the steps before it bootstrap from its value: delta = V - V, then a cut.
+    out = fault | truncated if config.timeout == "drop" else fault
+    reward, terminated = np.where(out, value, reward), terminated | out
     advantage, returns = _core.gae(
         reward, value, buffer.final_value, terminated, truncated, batch.segment_offsets, batch.bootstrap, config.gamma,
         config.gae_lambda,
     )  # fmt: skip
-    weight = torch.from_numpy(np.where(fault, 0.0, 1.0).astype(np.float32))
+    weight = torch.from_numpy(np.where(out, 0.0, 1.0).astype(np.float32))
     result = torch.from_numpy(np.asarray(advantage, np.float32).copy())
     if config.normalize_advantages:
         result = masked_whiten(result, weight > 0)
     if config.shuffle_advantages:
         order = seeding.generator(seed, "control", update).permutation(len(result))
         result = result[torch.from_numpy(order)]
-    counted = ~fault
+    counted = ~out
     spread = float(np.var(returns[counted])) if counted.any() else 0.0
     explained = 1.0 - float(np.var((returns - value)[counted])) / spread if spread > 0 else 0.0
     return Advantages(

@@ -85,8 +85,8 @@ class PlayArguments:
     """Environment id (see `vldac envs`)."""
     seed: int = 0
     """Seed of the first episode."""
-    prompt: Literal["paper", "short"] = "paper"
-    """Prompt template."""
+    prompt: Literal["paper", "short", "v1", "v2", "v3"] = "paper"
+    """Prompt template; v1 to v3 are MiniWorld's."""
     image_size: tuple[int, int] | None = None
     """(width, height) in pixels; null is the environment's own size."""
     pictures: Literal["auto", "png", "terminal"] = "auto"
@@ -113,7 +113,10 @@ class ReportArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class EnvsArguments:
-    """List the environments: id, actions, step limits, picture."""
+    """List the environments: id, actions, step limits, picture, options."""
+
+    env: tyro.conf.Positional[str | None] = None
+    """One environment alone, with all its options."""
 
 
 @dataclass(frozen=True, kw_only=True)

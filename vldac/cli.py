@@ -159,20 +159,31 @@ def _eval(argv: Sequence[str]) -> int:
     return 0
 
 
+_OPTIONS_IN_LIST = 8  # environments with more are shown in full one at a time
+
+
 def _envs(argv: Sequence[str]) -> int:
     from vldac.arguments import EnvsArguments, parse
 
-    parse(EnvsArguments, argv, prog="vldac envs")
-    from vldac.envs.catalogue import list_ids, native_spec
+    chosen = parse(EnvsArguments, argv, prog="vldac envs").env
+    from vldac.envs.catalogue import list_ids, native_spec, public_options
 
-    for env_id in list_ids():
+    for env_id in [native_spec(chosen).id] if chosen else list_ids():
         spec = native_spec(env_id)
+        width, height = spec.image_size
         is_image = spec.observation == "image"
-        shown = "picture  300x300, any size from 28x28 (env.image_size)" if is_image else f"vector   {spec.observation}"
-        print(f"{env_id}\n    actions  {', '.join(spec.action_names)}\n    {shown}")
+        shown = f"picture  {width}x{height}, any size from 28x28 (env.image_size)" if is_image else "vector   "
+        print(f"{env_id}\n    actions  {', '.join(spec.action_names)}")
+        print(f"    {shown if is_image else shown + spec.observation}")
         print(f"    steps    {spec.task_episode_steps} (task vldac), {spec.max_episode_steps or 'no limit'} (upstream)")
-        for option in spec.options:
+        options = public_options(spec)
+        if chosen is None and len(options) > _OPTIONS_IN_LIST:
+            print(f"    options  {len(options)}: vldac envs {env_id}")
+            continue
+        for option in options:
             print(f"    option   {option.name}={option.initial:g}: {option.help}")
+    if chosen:
+        return 0
     print("\ngymnasium:<id> and envpool:<id> reach everything else (docs/foreign_environments.md).")
     print("Try one yourself: vldac play gym_cards/NumberLine-v0")
     return 0

@@ -77,7 +77,7 @@ def response_text(facts: dict[str, Any], action: str) -> str:
 
 def action_choices(env_id: str, facts: dict[str, Any], names: Sequence[str], mode: str) -> list[str]:
     """Return the actions that a cloned response draws from, each with equal odds. No one is preferred for being right."""
-    return list(names) if mode == "uniform" else list(continuations(env_id, facts, names))
+    return list(continuations(env_id, facts, names)) if mode == "grammatical" else list(names)
 
 
 def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = "uniform") -> list[Sample]:
@@ -103,9 +103,12 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
     names = env.action_names
     while len(samples) < count:
         actions = np.zeros(num_envs, np.int64)
+        expert = env.oracle_actions() if action == "quarter_oracle" else None
         for i, (messages, facts) in enumerate(zip(env.prompts(), env.facts(), strict=True)):
             choices = action_choices(env_config.id, facts, names, action)
             actions[i] = names.index(choices[int(rng.integers(len(choices)))])
+            if expert is not None and rng.random() < 0.25:
+                actions[i] = expert[i]
             fields = {key: facts[key] for key in env.response_fields}
             response = response_text(fields, names[int(actions[i])])
             samples.append(Sample(messages=messages, image=obs["image"][i].copy(), facts=fields, response=response))

@@ -53,9 +53,10 @@ class TinyConfig:
     """Samples per step of behaviour cloning."""
     clone_lr: float = 2e-3
     """Peak learning rate of behaviour cloning."""
-    clone_action: Literal["uniform", "grammatical"] = "uniform"
+    clone_action: Literal["uniform", "grammatical", "quarter_oracle"] = "uniform"
     """Which actions a cloned response draws from, all with equal odds: every action, or those that continue the text grammatically
-    with what is on the picture (EZPoints: a card not yet used, an operator, "="). Never an expert's."""
+    with what is on the picture (EZPoints: a card not yet used, an operator, "="); neither is an expert's. quarter_oracle: in one step
+    of four the scripted expert's action, else any: for tasks that random play practically never solves."""
     clone_reading_coef: float = 0.5
     """Weight of a throw-away head that reads the fields, never the action, from the last prompt token while cloning."""
     clone_dir: str = ""
@@ -72,8 +73,9 @@ class EnvConfig:
     """Environments stepped side by side; their responses are generated in one batch."""
     task: str = "vldac"
     """"vldac" adds the paper's prompts, step limit and rewards to the upstream environment."""
-    prompt: Literal["paper", "short"] = "paper"
-    """Prompt template: the paper's, or a short one for tiny models."""
+    prompt: Literal["paper", "short", "v1", "v2", "v3"] = "paper"
+    """Prompt template: the paper's, or a short one for tiny models. MiniWorld has the original's versions, too: "v1" asks for a
+    description, "v2" tells the layout, "v3" is "paper"."""
     image_size: tuple[int, int] | None = None
     """(width, height) in pixels; null is the environment's own size. Sides that the model cannot take are resized to the nearest
     multiple of its patch x merge (28 or 32 pixels), as its own processor does, and a note says so."""
@@ -131,8 +133,9 @@ class AlgorithmConfig:
     """Original code's guard: a step with a token ratio above this keeps only its clamped branch."""
     normalize_advantages: bool = True
     """Whiten the advantages over all steps of the update."""
-    timeout: Literal["terminal", "bootstrap"] = "bootstrap"
-    """What a time limit means for GAE: a true end, or a cut that bootstraps from the final observation."""
+    timeout: Literal["terminal", "bootstrap", "drop"] = "bootstrap"
+    """What a time limit means for GAE: a true end; a cut that bootstraps from the final observation; or "drop", the original code's
+    use_proper_time_limits: the accumulator is set to 0 there, so that nothing is learned from that step or its reward."""
     shuffle_advantages: bool = False
     """Control experiment: permute the advantages over the steps of the update."""
 

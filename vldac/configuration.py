@@ -228,6 +228,10 @@ def check_config(config: TrainConfig) -> None:
         hidden, vision = config.tiny.hidden_size, config.tiny.vision_dim
         refuse(hidden % 32 == 0, "a multiple of 32 (heads have 32)", hidden, "tiny.hidden_size", "use 128")
         refuse(vision % 24 == 0, "a multiple of 24 (heads have 24)", vision, "tiny.vision_dim", "use 96")
+    versions = env.id.startswith("MiniWorld-") or env.prompt in ("paper", "short")
+    refuse(
+        versions, f"'paper' or 'short' for {env.id} (v1 to v3 are MiniWorld's)", env.prompt, "env.prompt", "use 'paper'"
+    )
     steps = rollout.steps_per_update
     refuse(
         steps >= env.num_envs and steps % env.num_envs == 0,

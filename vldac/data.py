@@ -13,6 +13,7 @@ import torch
 from vldac import _core
 from vldac.policy import FrameFeatures
 from vldac.prompting import Prompt
+from vldac.tracks import Tracks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +42,8 @@ class RolloutBatch:
     """[E] float64, value of the observation after each environment's last step."""
     episodes: list[EpisodeEnd]
     seconds: dict[str, float]
+    tracks: Tracks | None = None
+    """Where the agents went, of a recorded update in an environment with a map."""
 
     def __len__(self) -> int:
         return len(self.prompts)

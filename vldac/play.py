@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 from PIL import Image
 
-from vldac.actions import ParseStatus, parse_actions, resolve
+from vldac.actions import ParseStatus, actions_of, parse_actions, resolve
 from vldac.errors import EnvError
 
 _CELLS = 60
@@ -112,7 +112,7 @@ class _Session:
 
     def _step(self, response: str) -> dict[str, np.ndarray]:
         names = self.env.action_names
-        parsed, statuses = parse_actions([response], names)
+        parsed, statuses = parse_actions([response], actions_of(self.env))
         is_valid = bool(parsed[0] >= 0)
         action = resolve(parsed, "random_legal", len(names), self.seed, np.zeros(1, np.int64), self.steps)
         obs, reward, terminated, truncated, info = self.env.step(action)

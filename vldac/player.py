@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vldac.actions import parse_actions, resolve
+from vldac.actions import actions_of, parse_actions, resolve
 from vldac.config import TrainConfig
 from vldac.envs import make
 from vldac.envs.catalogue import own_options
@@ -101,7 +101,7 @@ class Player:
 
         seeds: [R] int64, sampling seeds. The fallback draws from (seed, environment + shift, counter).
         """
-        rollout, names = self.config.rollout, self.env.action_names
+        rollout, names = self.config.rollout, actions_of(self.env)
         messages = self.env.prompts()
         windows = [self.window.of(e) for e in env_ids]
         prompts = self.prompts([messages[e] for e in env_ids], windows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from vldac.advantage import Advantages
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
 from vldac.policy import Policy
+from vldac.tracks import MapView
 from vldac.trajectories import StepRecord, write_trajectories
 from vldac.update import microbatches, score
 
@@ -31,6 +33,9 @@ def record_update(
         frames = batch.frames(i)
         keys = [f"{i}/{k}" for k in range(len(frames))]
         images.update(zip(keys, frames, strict=True))
+        place = _place(batch, i)
+        if place.map is not None and place.view is not None:
+            images[place.map] = place.view.picture
         ids = batch.response(i).tolist()
         ended = bool(buffer.terminated[i] or buffer.truncated[i])
         records.append(
@@ -54,9 +59,32 @@ def record_update(
                 terminated=bool(buffer.terminated[i]),
                 truncated=bool(buffer.truncated[i]),
                 success=bool(buffer.success[i]) if ended else None,
+                pose=place.pose,
+                map=place.map,
+                map_frame=None if place.view is None else list(place.view.frame),
             )
         )
     return write_trajectories(run_dir, update, records, images)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the agent was at a step: its pose, and the map of its episode with a name for the picture."""
+
+    pose: list[float] | None = None
+    map: str | None = None
+    view: MapView | None = None
+
+
+def _place(batch: RolloutBatch, i: int) -> _Place:
+    """Return where the agent was at step i; nothing of it where that was not tracked."""
+    if batch.tracks is None:
+        return _Place()
+    env, episode = i // batch.buffer.steps, int(batch.buffer.episode[i])
+    pose = batch.tracks.poses[i]
+    view = batch.tracks.maps.get((env, episode))
+    name = None if view is None else f"map {env}/{episode}"
+    return _Place(None if np.isnan(pose).any() else pose.tolist(), name, view)
 
 
 def parse_status(batch: RolloutBatch, i: int) -> str:

@@ -22,6 +22,7 @@ from vldac.errors import EnvError, EnvHangError, NonFiniteError, Stopped
 from vldac.player import Answers, Player, Window
 from vldac.policy import Policy
 from vldac.prompting import Prompt
+from vldac.tracks import Tracker, has_map
 
 
 class Rollout:
@@ -35,6 +36,7 @@ class Rollout:
         self.player = Player(policy, env, config)
         self.env_ids = np.arange(self.num_envs)
         self._before_hang: bytes | None = None
+        self._tracker: Tracker | None = None
         self.begin_anew(rounds_done=0)
 
     def begin_anew(self, *, rounds_done: int) -> None:
@@ -64,6 +66,7 @@ class Rollout:
             self.buffer, self.prompts, self.episodes = self.buffer.next(), [], []
             self.rounds_done += 1
         seconds: dict[str, float] = defaultdict(float)
+        self._tracker = Tracker(self.env, self.steps_per_env) if self._is_tracked() else None
         with _timed(seconds, "encode"):
             windows = self._rebuild_windows()
         while not self.buffer.is_full:
@@ -81,7 +84,14 @@ class Rollout:
             bootstrap=bootstrap,
             episodes=list(self.episodes),
             seconds=dict(seconds),
+            tracks=self._tracker.tracks() if self._tracker else None,
         )
+
+    def _is_tracked(self) -> bool:
+        """Whether this update's trajectories are recorded, of an environment with a map."""
+        update, every = self.rounds_done + 1, self.config.trajectories_every
+        is_recorded = update == self.config.optim.num_updates or (every > 0 and update % every == 0)
+        return is_recorded and has_map(self.env)
 
     def _rebuild_windows(self) -> list[list[Window]]:
         """Encode the frames that the buffer holds, in the batches in which playing encodes them; return the written steps' windows.
@@ -105,6 +115,10 @@ class Rollout:
     def _step(self, seconds: dict[str, float]) -> list[Window]:
         """Take one step in every environment and return the windows that the prompts showed."""
         config, counter = self.config, self.steps_done
+        if self._tracker:
+            step, buffer = int(self.buffer.filled[0]), self.buffer
+            is_new = buffer.next_index == 0 if step else np.ones(self.num_envs, bool)
+            self._tracker.see(step, buffer.next_episode, is_new)
         with _timed(seconds, "generate"):
             seeds = seeding.response_seeds(config.seed, self.env_ids, counter)
             answers = self.player.answer(self.env_ids, seeds, counter, seed=config.seed)

@@ -22,9 +22,13 @@ import numpy as np
 
 from vldac.errors import ConfigError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_ADDED = {1: ("pose", "map", "map_frame")}
+"""Fields that records of an older version lack; they are read as None."""
+_KNOWN = (*_ADDED, SCHEMA_VERSION)
 _FRAME = re.compile(r"frames/[0-9a-f]{32}\.png")
 _NUMBERS = ("advantage", "reward", "value", "ret")
+_PLACES = {"pose": 3, "map_frame": 4}
 _NUMBER_LISTS = ("token_logprob", "token_old_logprob")
 
 
@@ -56,6 +60,16 @@ class StepRecord:
     truncated: bool
     success: bool | None
     """Of the episode, known at its last step."""
+    pose: list[float] | None = None
+    """x, z in metres and heading in radians (facing (cos a, 0, -sin a)) where the step's picture was seen; None without a map."""
+    map: str | None = None
+    """The world from above at the episode's first recorded step, a picture named as in `frames`."""
+    map_frame: list[float] | None = None
+    """(min_x, min_z, scale_x, scale_z): (x, z) is at column (x - min_x) * scale_x and row (z - min_z) * scale_z of the map."""
+
+    def pictures(self) -> list[str]:
+        """Return the names of the frames and of the map."""
+        return self.frames if self.map is None else [*self.frames, self.map]
 
 
 def write_trajectories(
@@ -63,11 +77,11 @@ def write_trajectories(
 ) -> Path:
     """Write the records of one update (replacing an older file) and the frames they name; return the JSONL path.
 
-    `images` maps the keys in `record.frames` to (height, width, 3) uint8 arrays. Raises ConfigError for a missing or
+    `images` maps the keys in `record.frames` and `record.map` to (height, width, 3) uint8 arrays. Raises ConfigError for a missing or
     misshapen image and for token lists of different lengths; nothing is written then.
     """
     records = list(records)
-    names = {key: f"frames/{_content_hash(key, images)}.png" for record in records for key in record.frames}
+    names = {key: f"frames/{_content_hash(key, images)}.png" for record in records for key in record.pictures()}
     lines = [_to_line(record, update, names) for record in records]
     folder = Path(run_dir) / "trajectories"
     (folder / "frames").mkdir(parents=True, exist_ok=True)
@@ -132,6 +146,7 @@ def _to_line(record: StepRecord, update: int, names: Mapping[str, str]) -> str:
         )  # fmt: skip
     fields: dict[str, Any] = dataclasses.asdict(record)
     fields["frames"] = [names[key] for key in record.frames]
+    fields["map"] = None if record.map is None else names[record.map]
     fields |= {key: _finite(fields[key]) for key in _NUMBERS}
     fields |= {key: [_finite(number) for number in fields[key]] for key in _NUMBER_LISTS}
     return json.dumps(fields, allow_nan=False) + "\n"
@@ -148,21 +163,40 @@ def _from_line(line: str, where: str) -> StepRecord:
         fields = json.loads(line)
     except ValueError:
         fields = None
-    if not isinstance(fields, dict) or fields.get("schema_version") != SCHEMA_VERSION or set(fields) != names:
-        version = fields.get("schema_version") if isinstance(fields, dict) else None
+    version = fields.get("schema_version") if isinstance(fields, dict) else None
+    names -= {name for old, added in _ADDED.items() if version == old for name in added}
+    if not isinstance(fields, dict) or version not in _KNOWN or set(fields) != names:
         raise ConfigError(
-            expected=f"a step record of schema version {SCHEMA_VERSION}",
+            expected=f"a step record of schema version {' or '.join(map(str, _KNOWN))}",
             got="a line that is no JSON object" if version is None else f"schema version {version} or other fields",
             where=where, do="read it with the version of vldac that wrote it, or delete the file",
         )  # fmt: skip
-    if not all(isinstance(name, str) and _FRAME.fullmatch(name) for name in fields["frames"]):
+    pictures = [*fields["frames"], *filter(None, [fields.get("map")])]
+    if not all(isinstance(name, str) and _FRAME.fullmatch(name) for name in pictures):
         raise ConfigError(
-            expected="frames named frames/<32 hexadecimal digits>.png", got=repr(fields["frames"])[:200], where=where,
+            expected="pictures named frames/<32 hexadecimal digits>.png", got=repr(pictures)[:200], where=where,
             do="delete the file: vldac did not write it",
         )  # fmt: skip
+    for name, size in _PLACES.items():
+        if not _is_place(fields.get(name), size):
+            raise ConfigError(
+                expected=f"{name}: {size} finite numbers, or null", got=repr(fields[name])[:200], where=where,
+                do="delete the file: vldac did not write it",
+            )  # fmt: skip
     fields |= {key: _number(fields[key]) for key in _NUMBERS}
     fields |= {key: [_number(number) for number in fields[key]] for key in _NUMBER_LISTS}
     return StepRecord(**fields)
+
+
+def _is_place(numbers: Any, size: int) -> bool:
+    """Whether this is None or `size` finite numbers."""
+    if numbers is None:
+        return True
+    return isinstance(numbers, list) and len(numbers) == size and all(map(_is_finite, numbers))
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
 
 
 def _number(number: float | None) -> float:

@@ -37,7 +37,7 @@ def write_view(run_dir: str | Path, update: int | None = None, output: str | Pat
     number = records[0].update
     target = Path(output) if output is not None else run_dir / f"view_update_{number:06d}.html"
     title = f"{run_dir.resolve().name}, update {number}"
-    images = {name: _image(run_dir / "trajectories" / name) for record in records for name in record.frames}
+    images = {name: _image(run_dir / "trajectories" / name) for record in records for name in record.pictures()}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(_page(title, {"episodes": _episodes(records), "images": images}), encoding="utf-8")
     return target
@@ -123,8 +123,14 @@ nav p{padding:0 .8rem;color:#555}
 #film{display:flex;gap:.3rem;overflow-x:auto;padding:.2rem 0}
 #film button{border:1px solid #ccc;background:#fff; padding:2px;cursor:pointer;flex:none;max-width:9rem;font:12px
 system-ui,sans-serif}
+#film em{float:right;font-style:normal;padding-left:.4rem;font-variant-numeric:tabular-nums}
 #film span{display:block;overflow:hidden;white-space:nowrap;text-overflow:ellipsis}
 #film img{display:block;height:48px;margin:auto;max-width:100%;object-fit:contain}
+#scene{display:flex;gap:1rem;flex-wrap:wrap;align-items:flex-start}
+#map:empty{display:none}
+#map svg{display:block;width:auto;height:240px;max-width:100%;border:1px solid #ccc}
+#map p{margin:.2rem 0;font-size:.8rem;color:#444}
+#map [data-step]{cursor:pointer}
 #images{display:flex;gap:.5rem;flex-wrap:wrap}
 #images img{height:240px;max-width:100%;object-fit:contain; image-rendering:pixelated;border:1px solid #ccc}
 pre,#response{white-space:pre-wrap;overflow-wrap:anywhere; font:14px/1.7
@@ -135,10 +141,11 @@ ui-monospace,monospace;background:#fafafa;border:1px solid #e0e0e0;padding:.6rem
 #facts dt{font-size:.75rem;color:#555}
 #facts dd{margin:0;font-variant-numeric:tabular-nums; overflow-wrap:anywhere}
 .bad{color:#a33c00;font-weight:600}
+.good{color:#00588a;font-weight:600}
 #legend{font-size:.8rem;color:#444}
 #legend i{display:inline-block;width:6rem;height:.7rem;vertical-align:middle;margin:0 .3rem;
 background:linear-gradient(90deg,rgba(213,94,0,.75),#fff,rgba(0,114,178,.6))}
-svg{width:100%;max-width:40rem;height:110px}
+#chart svg{width:100%;max-width:40rem;height:110px}
 kbd{border:1px solid #bbb;border-radius:3px;padding:0 .25rem;font-size:.8rem}
 """
 
@@ -152,7 +159,8 @@ _CONTROLS = """
 
 _BODY = """
 <main><nav id="list" aria-label="Episodes"></nav><section id="step">
-<div id="film" aria-label="Steps of the episode"></div><h2 id="where"></h2><div id="images"></div><dl id="facts"></dl>
+<h2 id="where"></h2><div id="scene"><div id="map"></div><div id="images"></div></div>
+<div id="film" aria-label="Steps of the episode"></div><dl id="facts"></dl>
 <h2>Response <span id="legend"></span></h2><div id="response"></div>
 <details id="more"><summary>Prompt</summary><pre id="prompt"></pre></details>
 <h2>Value (blue) and return (orange, dashed) over the episode</h2><div id="chart"></div>
@@ -227,11 +235,66 @@ function drawEpisode() {
   at("film").replaceChildren(...shown[current].steps.map((step, i) => {
     const button = make("button");
     if (step.frames.length) button.append(image(step.frames[step.frames.length - 1], `frame of step ${step.step}`));
-    button.append(make("span", `${step.step}: ${step.action}`, step.valid ? "" : "bad"));
+    const label = make("span", `${step.step}: ${step.action}`, step.valid ? "" : "bad");
+    if (step.reward) label.prepend(make("em", (step.reward > 0 ? "+" : "") + number(step.reward, 2),
+      step.reward < 0 ? "bad" : "good"));
+    label.title = label.textContent;
+    button.append(label);
     button.addEventListener("click", () => go(current, i));
     return button;
   }));
   drawStep();
+}
+
+const space = "http://www.w3.org/2000/svg";
+function drawing(width, height, label) {
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", label);
+  const add = (tag, attributes, text) => {
+    const node = document.createElementNS(space, tag);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    if (text !== undefined) node.textContent = text;
+    svg.append(node);
+    return node;
+  };
+  return [svg, add];
+}
+
+// The way over the map: a ring at the start, an arrow along the agent's heading at every step, the shown step in orange.
+function drawMap(steps) {
+  const shot = steps.find(step => step.map && step.map_frame);
+  if (!shot) return at("map").replaceChildren();
+  const picture = image(shot.map, "The world from above");
+  const paint = () => {
+    const width = picture.naturalWidth, height = picture.naturalHeight, size = height / 28;
+    const [svg, add] = drawing(width, height, "The agent's way over the map");
+    add("image", {href: picture.src, width, height, style: "image-rendering:pixelated"});
+    const [minX, minZ, scaleX, scaleZ] = shot.map_frame;
+    const points = steps.map((step, i) => step.pose && {
+      i, step, x: (step.pose[0] - minX) * scaleX, y: (step.pose[1] - minZ) * scaleZ,
+      turn: Math.atan2(-Math.sin(step.pose[2]) * scaleZ, Math.cos(step.pose[2]) * scaleX) * 180 / Math.PI,
+    }).filter(Boolean);
+    const line = points.map(p => `${p.x},${p.y}`).join(" ");
+    for (const [stroke, width] of [["#fff", size / 2], ["#0072b2", size / 5]])
+      add("polyline", {points: line, fill: "none", stroke, "stroke-width": width, "stroke-linejoin": "round"});
+    if (points.length) add("circle", {cx: points[0].x, cy: points[0].y, r: size * 1.1, fill: "none", stroke: "#0072b2",
+      "stroke-width": size / 4});
+    for (const p of [...points.filter(p => p.i !== place), ...points.filter(p => p.i === place)]) {
+      const isHere = p.i === place, s = isHere ? size : size * 0.6;
+      const arrow = add("path", {d: `M${s},0 L${-s * 0.7},${s * 0.6} L${-s * 0.3},0 L${-s * 0.7},${-s * 0.6} Z`,
+        transform: `translate(${p.x} ${p.y}) rotate(${p.turn})`, fill: isHere ? "#d55e00" : "#0072b2", stroke: "#fff",
+        "stroke-width": size / 12, "data-step": p.i});
+      arrow.append(document.createElementNS(space, "title"));
+      arrow.firstChild.textContent = `step ${p.step.step}: ${p.step.action}`;
+      arrow.addEventListener("click", () => go(current, p.i));
+    }
+    at("map").replaceChildren(svg, make("p", points.length ? "ring: start; orange: this step; pick an arrow to go there"
+      : "no poses were recorded"));
+  };
+  if (picture.complete && picture.naturalWidth) paint();
+  else picture.addEventListener("load", () => { if (shown[current] && shown[current].steps === steps) paint(); });
 }
 
 function fact(name, text, kind) {
@@ -264,21 +327,13 @@ function drawStep() {
   }));
   if (!step.tokens.length) at("response").textContent = step.response;
   at("prompt").textContent = step.prompt;
+  drawMap(episode.steps);
   drawChart(episode.steps);
 }
 
 function drawChart(steps) {
-  const space = "http://www.w3.org/2000/svg", svg = document.createElementNS(space, "svg");
+  const [svg, add] = drawing(600, 110, "Value and return over the steps of the episode");
   const all = steps.flatMap(step => [step.value, step.ret]).filter(x => x !== null);
-  svg.setAttribute("viewBox", "0 0 600 110");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", "Value and return over the steps of the episode");
-  const add = (tag, attributes, text) => {
-    const node = document.createElementNS(space, tag);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    if (text !== undefined) node.textContent = text;
-    svg.append(node);
-  };
   const low = Math.min(0, ...all), high = Math.max(0, ...all), spread = high - low || 1;
   const x = i => steps.length > 1 ? 60 + 530 * i / (steps.length - 1) : 325;
   const y = value => 100 - 90 * (value - low) / spread;

@@ -22,6 +22,7 @@ void bind_buffer(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_vision(py::module_& module);
 void bind_cards(py::module_& module);
+void bind_miniworld(py::module_& module);
 void bind_scene(py::module_& module);
 
 }  // namespace vldac::bind

@@ -1,4 +1,6 @@
 // Environments: the pool, its batches as NumPy views, and what environments there are.
+#include <algorithm>
+
 #include "bind/bind.h"
 #include "bind/dlpack.h"
 #include "core/pool.h"
@@ -78,12 +80,14 @@ class PyPool {
  public:
   PyPool(const std::string& env_id, const Options& options, int num_envs, int num_threads, int batch_size, int width, int height,
          const std::string& autoreset, bool is_stream, bool is_ready_order, int64_t max_episode_steps, double step_timeout,
-         size_t max_ring_bytes, bool may_caller_step, const std::string& prompt, std::shared_ptr<PatchEmitter> patches)
+         size_t max_ring_bytes, bool may_caller_step, const std::string& prompt, std::shared_ptr<PatchEmitter> patches,
+         double failure_reward)
       : pool_({env_id, options, num_envs, num_threads, batch_size, width, height,
                autoreset == "NextStep"   ? Autoreset::kNextStep
                : autoreset == "Disabled" ? Autoreset::kDisabled
                                          : Autoreset::kSameStep,
-               is_stream, is_ready_order, max_episode_steps, step_timeout, max_ring_bytes, may_caller_step, prompt, patches}) {
+               is_stream, is_ready_order, max_episode_steps, step_timeout, max_ring_bytes, may_caller_step, prompt, patches,
+               failure_reward}) {
     const ObsSpec& obs = find_env(env_id).spec.observation;
     auto size = [](auto value) { return static_cast<py::ssize_t>(value); };
     if (patches) {
@@ -146,6 +150,50 @@ class PyPool {
     return result;
   }
 
+  // Drawn anew at any size, for people: what the agent sees, or the map with the place of its pixels.
+  py::array_t<uint8_t> pictures(const SafeArray<int64_t>& env_ids, int width, int height) {
+    auto result = py::array_t<uint8_t>(std::vector<py::ssize_t>{env_ids.size(), height, width, 3});
+    uint8_t* pixels = result.mutable_data();
+    size_t bytes = static_cast<size_t>(width) * static_cast<size_t>(height) * 3;
+    visit(env_ids, width, height, [&](size_t row, const Env& env) { env.render(pixels + row * bytes, width, height); });
+    return result;
+  }
+  py::tuple maps(const SafeArray<int64_t>& env_ids, int width, int height) {
+    auto result = py::array_t<uint8_t>(std::vector<py::ssize_t>{env_ids.size(), height, width, 3});
+    auto frames = py::array_t<double>(std::vector<py::ssize_t>{env_ids.size(), 4});
+    uint8_t* pixels = result.mutable_data();
+    double* values = frames.mutable_data();
+    size_t bytes = static_cast<size_t>(width) * static_cast<size_t>(height) * 3;
+    visit(env_ids, width, height, [&](size_t row, const Env& env) {
+      env.render_map(pixels + row * bytes, width, height);
+      auto frame = env.map_frame(width, height);
+      double four[] = {frame.min_x, frame.min_z, frame.scale_x, frame.scale_z};
+      std::copy(std::begin(four), std::end(four), values + row * 4);
+    });
+    return py::make_tuple(result, frames);
+  }
+  py::array_t<float> depths(const SafeArray<int64_t>& env_ids, int width, int height) {
+    auto result = py::array_t<float>(std::vector<py::ssize_t>{env_ids.size(), height, width, 1});
+    float* metres = result.mutable_data();
+    size_t count = static_cast<size_t>(width) * static_cast<size_t>(height);
+    visit(env_ids, width, height, [&](size_t row, const Env& env) { env.render_depth(metres + row * count, width, height); });
+    return result;
+  }
+  py::array_t<double> poses() {
+    auto result = py::array_t<double>(std::vector<py::ssize_t>{static_cast<py::ssize_t>(pool_.num_envs()), 3});
+    double* values = result.mutable_data();
+    pool_.visit([&](size_t i, const Env& env) {
+      auto pose = env.pose();
+      std::copy(pose.begin(), pose.end(), values + i * 3);
+    });
+    return result;
+  }
+  bool has_map() {
+    bool has = true;
+    pool_.visit([&](size_t, const Env& env) { has = has && env.has_map(); });
+    return has;
+  }
+
   py::bytes save() { return py::bytes(pool_.save()); }
   void load(const std::string& state) {
     py::gil_scoped_release release;
@@ -170,6 +218,19 @@ class PyPool {
 
  private:
   static py::array_t<int64_t> array_of(const std::vector<int64_t>& values) { return py::array_t<int64_t>(values.size(), values.data()); }
+  template <class Look>
+  void visit(const SafeArray<int64_t>& env_ids, int width, int height, Look&& look) {
+    if (width < 1 || height < 1 || width > (1 << 14) || height > (1 << 14)) throw std::invalid_argument("a picture's sides: expected 1 to 16384 pixels");
+    const int64_t* ids = env_ids.data();
+    auto count = static_cast<size_t>(env_ids.size());
+    for (size_t row = 0; row < count; ++row)
+      if (ids[row] < 0 || ids[row] >= static_cast<int64_t>(pool_.num_envs())) throw std::invalid_argument("environment " + std::to_string(ids[row]) + " does not exist");
+    py::gil_scoped_release release;
+    pool_.visit([&](size_t i, const Env& env) {
+      for (size_t row = 0; row < count; ++row)
+        if (ids[row] == static_cast<int64_t>(i)) look(row, env);
+    });
+  }
   template <class Call>
   py::object call(Call&& make) {
     BatchLease lease;
@@ -226,10 +287,11 @@ void bind_envs(py::module_& module) {
 
   py::class_<PyPool>(module, "Pool")
       .def(py::init<const std::string&, const Options&, int, int, int, int, int, const std::string&, bool, bool, int64_t, double, size_t, bool,
-                    const std::string&, std::shared_ptr<PatchEmitter>>(),
+                    const std::string&, std::shared_ptr<PatchEmitter>, double>(),
            py::arg("env_id"), py::arg("options"), py::arg("num_envs"), py::arg("num_threads"), py::arg("batch_size"), py::arg("width"),
            py::arg("height"), py::arg("autoreset"), py::arg("is_stream"), py::arg("is_ready_order"), py::arg("max_episode_steps"),
-           py::arg("step_timeout"), py::arg("max_ring_bytes"), py::arg("may_caller_step"), py::arg("prompt"), py::arg("patches"))
+           py::arg("step_timeout"), py::arg("max_ring_bytes"), py::arg("may_caller_step"), py::arg("prompt"), py::arg("patches"),
+           py::arg("failure_reward"))
       .def("reset", &PyPool::reset, py::arg("seeds"), py::arg("mask"))
       .def("step", &PyPool::step, py::arg("actions"))
       .def("send", &PyPool::send, py::arg("actions"), py::arg("env_ids"))
@@ -238,6 +300,11 @@ void bind_envs(py::module_& module) {
       .def("prompts", &PyPool::prompts, py::arg("env_ids"))
       .def("facts", &PyPool::facts)
       .def("oracle_actions", &PyPool::oracle_actions)
+      .def("pictures", &PyPool::pictures, py::arg("env_ids"), py::arg("width"), py::arg("height"))
+      .def("maps", &PyPool::maps, py::arg("env_ids"), py::arg("width"), py::arg("height"))
+      .def("depths", &PyPool::depths, py::arg("env_ids"), py::arg("width"), py::arg("height"))
+      .def("poses", &PyPool::poses)
+      .def("has_map", &PyPool::has_map)
       .def("save", &PyPool::save)
       .def("load", &PyPool::load, py::arg("state"))
       .def("close", &PyPool::close)
@@ -259,6 +326,12 @@ void bind_envs(py::module_& module) {
       .def_readonly("fields", &EnvSpec::fields)
       .def_readonly("options", &EnvSpec::options)
       .def_readonly("is_listed", &EnvSpec::is_listed)
+      .def_readonly("limits_itself", &EnvSpec::limits_itself)
+      .def_readonly("task_failure_reward", &EnvSpec::task_failure_reward)
+      .def_readonly("assets", &EnvSpec::assets)
+      .def_property_readonly("image_size",
+                             [](const EnvSpec& spec) { return std::make_pair(spec.observation.width, spec.observation.height); })
+      .def_property_readonly("shown_options", [](const EnvSpec& spec) { return spec.observation.shown_options; })
       .def_property_readonly("observation",
                              [](const EnvSpec& spec) {
                                return spec.observation.kind == ObsKind::kImage   ? "image"

@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, module) {
   vldac::bind::bind_ops(module);
   vldac::bind::bind_vision(module);
   vldac::bind::bind_cards(module);
+  vldac::bind::bind_miniworld(module);
   vldac::bind::bind_scene(module);
 }

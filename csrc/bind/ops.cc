@@ -122,7 +122,15 @@ py::tuple plan(const Array<int64_t>& lengths, int64_t max_rows, int64_t max_toke
 void bind_ops(py::module_& module) {
   py::class_<Pcg64>(module, "Pcg64")
       .def(py::init([](const std::vector<uint64_t>& entropy) { return Pcg64(SeedSequence(entropy)); }), py::arg("entropy"))
-      .def("uniform", &Pcg64::uniform)
+      .def("uniform", [](Pcg64& self, double low, double high) { return self.uniform(low, high); }, py::arg("low") = 0.0,
+           py::arg("high") = 1.0)
+      .def("choice",
+           [](Pcg64& self, std::vector<double> probabilities) {
+             if (probabilities.empty()) throw std::invalid_argument("choice: expected at least one probability");
+             cumulative_distribution(probabilities);
+             return self.choice(probabilities);
+           },
+           py::arg("probabilities"))
       .def("integers", &Pcg64::integers, py::arg("low"), py::arg("high"));
   module.def("resolve_actions", &resolve_actions, py::arg("parsed"), py::arg("num_actions"), py::arg("seed"), py::arg("env_ids"),
              py::arg("counters"));

@@ -61,7 +61,7 @@ Pool::Pool(PoolConfig config) : config_(std::move(config)), process_(process_id(
   Observer observer(entry.spec.observation, config_.width, config_.height, config_.patches);
   crew_ = std::make_shared<Crew>(
       RunnerConfig{&entry, config_.options, observer, PromptTemplate(config_.prompt), config_.autoreset, config_.is_stream,
-                   config_.max_episode_steps, config_.step_timeout, config_.num_envs},
+                   config_.max_episode_steps, config_.step_timeout, config_.num_envs, config_.failure_reward},
       static_cast<size_t>(config_.num_threads), batch_size_, config_.max_ring_bytes,
       config_.may_caller_step && entry.spec.is_bounded);
   Facts facts;

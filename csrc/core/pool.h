@@ -38,6 +38,7 @@ struct PoolConfig {
   bool may_caller_step = true;    // environments that declare every call short, where that is cheaper than waking a thread
   std::string prompt = {};
   std::shared_ptr<const PatchEmitter> patches = {};  // null: plain pixels
+  double failure_reward = std::numeric_limits<double>::quiet_NaN();  // see RunnerConfig
 };
 
 // A call that the pool's present state does not allow; nothing was done.

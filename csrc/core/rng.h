@@ -1,5 +1,5 @@
 // Random numbers equal to NumPy's, bit for bit: SeedSequence and PCG64 (numpy/random/_pcg64, bit_generator.pyx; algorithms
-// by M. O'Neill), and Generator.integers / random for the calls that environments make.
+// by M. O'Neill), and Generator.integers / random / uniform / choice for the calls that environments make.
 // Not thread-safe: one stream belongs to one environment.
 #pragma once
 
@@ -105,7 +105,24 @@ class Pcg64 {
   // Generator.random(): 53 bits in [0, 1).
   double uniform() { return static_cast<double>(next64() >> 11) * (1.0 / 9007199254740992.0); }
 
-  // Generator.integers(low, high) for a range below 2^32 (Lemire's method, 32-bit).
+  // Generator.uniform(low, high); of vectors element by element, the last index fastest.
+  double uniform(double low, double high) { return low + (high - low) * uniform(); }
+  template <size_t N>
+  std::array<double, N> uniform(const std::array<double, N>& low, const std::array<double, N>& high) {
+    std::array<double, N> values;
+    for (size_t i = 0; i < N; ++i) values[i] = uniform(low[i], high[i]);
+    return values;
+  }
+
+  // Generator.choice(n, p=...), with the distribution as cumulative_distribution() makes it of p.
+  size_t choice(std::span<const double> cumulative) {
+    double value = uniform();
+    size_t index = 0;
+    while (index + 1 < cumulative.size() && cumulative[index] <= value) ++index;
+    return index;
+  }
+
+  // Generator.integers(low, high), and with low = 0 Generator.choice(high), for a range below 2^32 (Lemire's method, 32-bit).
   int64_t integers(int64_t low, int64_t high) {
     if (high <= low || high - low > 0xffffffffLL) throw std::invalid_argument("integers: expected low < high < low + 2^32");
     uint32_t range = static_cast<uint32_t>(high - low - 1);
@@ -137,6 +154,13 @@ class Pcg64 {
   uint32_t half_ = 0;
   uint32_t padding_ = 0;
 };
+
+// In place: probabilities to the cumulative distribution that Generator.choice(n, p=...) draws from.
+inline void cumulative_distribution(std::span<double> values) {
+  double sum = 0.0;
+  for (double& value : values) value = sum += value;
+  for (double& value : values) value /= sum;
+}
 
 // Counter-based stream: a value depends on its four keys alone (SplitMix64 finaliser, chained).
 inline uint64_t counter_random(uint64_t seed, uint64_t purpose, uint64_t env, uint64_t counter) {

@@ -86,9 +86,11 @@ void Runner::step(int64_t action, FrameStore& frames, uint8_t* scratch) {
     fail(current_error());
   }
   auto& result = outcome_.result;
-  episode_return_ += result.reward;
   if (!result.terminated && config_->max_episode_steps > 0 && length_ >= config_->max_episode_steps) result.truncated = true;
-  if (result.terminated || result.truncated) end(frames, scratch);
+  bool is_end = result.terminated || result.truncated;
+  if (is_end && fault_.empty() && !(result.reward > 0) && !std::isnan(config_->failure_reward)) result.reward = config_->failure_reward;
+  episode_return_ += result.reward;
+  if (is_end) end(frames, scratch);
 }
 
 // Keep what is known of the episode that ended; then go on as the autoreset mode says.

@@ -2,6 +2,7 @@
 // pays a reward that is no number ends its episode as a fault (truncated, reward 0, a message) and is built anew.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,8 @@ struct RunnerConfig {
   int64_t max_episode_steps;  // 0: none
   double step_budget;         // seconds
   int64_t num_envs;
+  // The reward of an episode's last step unless that is above 0 (VL-DAC's -1 for a failure); NaN: the environment's own.
+  double failure_reward = std::numeric_limits<double>::quiet_NaN();
 };
 
 // What the exception that is being handled says, whatever its type. Only inside a catch.

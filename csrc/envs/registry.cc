@@ -2,6 +2,7 @@
 #include "core/env.h"
 #include "envs/blackjack.h"
 #include "envs/ez_points.h"
+#include "envs/miniworld/ids.h"
 #include "envs/number_line.h"
 #include "envs/points24.h"
 #include "envs/template.h"
@@ -18,16 +19,20 @@ EnvEntry entry() {
 }  // namespace
 
 const std::vector<EnvEntry>& registry() {
-  static const std::vector<EnvEntry> entries = {
-      entry<NumberLine>(),
-      entry<EzPoints>(),
-      entry<Points24>(),
-      entry<Blackjack>(),
-      entry<BlackjackSymbolic>(),
-      entry<CartPole>(),
-      entry<Misbehaving>(),
-      entry<NameTheColour>(),
-  };
+  static const std::vector<EnvEntry> entries = [] {
+    std::vector<EnvEntry> all = {
+        entry<NumberLine>(),
+        entry<EzPoints>(),
+        entry<Points24>(),
+        entry<Blackjack>(),
+        entry<BlackjackSymbolic>(),
+        entry<CartPole>(),
+        entry<Misbehaving>(),
+        entry<NameTheColour>(),
+    };
+    for (EnvEntry& world : miniworld::entries()) all.push_back(std::move(world));
+    return all;
+  }();
   return entries;
 }
 

@@ -57,6 +57,7 @@ import pytest
         (["play", "gym_cards/EZPoints-v0", "--image-size", "3", "3"], "sides of at least 28 pixels"),
         (["recipes", "papr"], "did you mean 'paper'"),
         (["envs", "--all"], "a flag of vldac envs"),
+        (["envs", "gym_cards/EZPoint-v0"], "did you mean 'gym_cards/EZPoints-v0'"),
         (["doctor", "--json", "no/folder/x.json"], "a file in a folder that exists"),
     ],
 )

@@ -82,6 +82,23 @@ def test_steps_before_a_fault_bootstrap_from_its_value(config: TrainConfig, star
     np.testing.assert_allclose(got[:3].numpy(), [first, last, 0.0], atol=1e-6)
 
 
+@pytest.mark.parametrize("timeout", ["terminal", "bootstrap", "drop"])
+def test_a_time_limit_is_an_end_a_cut_or_nothing(config: TrainConfig, start: Path, timeout: str) -> None:
+    """terminal: V' = 0 after the last reward; bootstrap: V' = the final observation's; drop: A = 0, weight 0, return V."""
+    batch = build(config, start).collect()
+    buffer = batch.buffer
+    buffer.terminated[:], buffer.truncated[:], buffer.fault[:] = False, False, False
+    buffer.truncated[1], buffer.reward[1], buffer.final_value[1] = True, -1.0, 0.75
+    algorithm = dataclasses.replace(config.algorithm, normalize_advantages=False, timeout=timeout)
+    got = step_advantages(batch, algorithm, seed=0, update=0)
+    gamma, lam, value = algorithm.gamma, algorithm.gae_lambda, buffer.value
+    last = {"terminal": -1.0 - value[1], "bootstrap": -1.0 + gamma * 0.75 - value[1], "drop": 0.0}[timeout]
+    first = buffer.reward[0] + gamma * value[1] - value[0] + gamma * lam * last
+    np.testing.assert_allclose(got.advantage[:2].numpy(), [first, last], atol=1e-6)
+    np.testing.assert_allclose(float(got.returns[1]), value[1] + last, atol=1e-6)
+    assert got.weight.tolist() == [float(i != 1 or timeout != "drop") for i in range(len(batch))]
+
+
 def test_a_non_finite_loss_leaves_a_dump_that_loads(
     config: TrainConfig, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from vldac.envs import list_ids, make
 from vldac.errors import EnvError
 
 WITH_PICTURES = [env_id for env_id in list_ids() if native_spec(env_id).observation == "image"]
+CARDS = [env_id for env_id in WITH_PICTURES if env_id.startswith("gym_cards/")]
 
 
 @pytest.mark.parametrize("env_id", WITH_PICTURES)
@@ -126,7 +127,7 @@ def test_every_number_line_state_has_its_own_picture() -> None:
         assert len(pictures) == 30 and len(set(pictures.values())) == 30
 
 
-@pytest.mark.parametrize("env_id", WITH_PICTURES)
+@pytest.mark.parametrize("env_id", CARDS)
 @pytest.mark.parametrize("size", [(56, 56), (84, 84), (112, 84), (196, 196), (224, 224), (300, 300), (480, 320)])
 def test_nothing_is_cut_off_at_the_right_edge(env_id: str, size: tuple[int, int]) -> None:
     """At 300x300 the current number of NumberLine once ran out of the picture; so did long formulas."""
@@ -148,3 +149,41 @@ def test_mistakes_have_a_four_part_message() -> None:
     env.reset(seed=0)
     with pytest.raises(EnvError, match=r"actions in 0\.\.1"):
         env.step(np.array([0, 2]))
+
+
+def test_a_failed_episode_pays_the_failure_reward_and_a_good_one_its_own() -> None:
+    plain = make("gym_cards/NumberLine-v0", 16, image_size=(28, 28), max_episode_steps=3)
+    changed = make("gym_cards/NumberLine-v0", 16, image_size=(28, 28), max_episode_steps=3, failure_reward=-7.0)
+    plain.reset(seed=0), changed.reset(seed=0)
+    rng, kinds = np.random.default_rng(0), set()
+    for _ in range(40):
+        action = rng.integers(2, size=16)
+        _, reward, terminated, truncated, info = plain.step(action)
+        _, other, _, _, other_info = changed.step(action)
+        ended = terminated | truncated
+        failed = ended & (reward <= 0)
+        assert np.array_equal(other, np.where(failed, -7.0, reward))
+        kinds |= {(bool(e), bool(f)) for e, f in zip(ended, failed, strict=True)}
+        if ended.any():
+            difference = other_info["final_info"]["return"] - info["final_info"]["return"]
+            assert np.allclose(difference[failed], -7.0 - reward[failed]) and (difference[ended & ~failed] == 0).all()
+    assert kinds == {(False, False), (True, True), (True, False)}
+
+
+def test_pictures_for_people_have_any_size_and_change_nothing() -> None:
+    env = make("gym_cards/NumberLine-v0", 3, image_size=(84, 84), render_mode="rgb_array")
+    obs, _ = env.reset(seed=4)
+    before = env.get_state()
+    frames = env.render()
+    assert frames is not None and np.array_equal(np.stack(frames), obs["image"])
+    large = env.pictures(300, 200, np.array([2, 0]))
+    assert large.shape == (2, 200, 300, 3)
+    alone = make("gym_cards/NumberLine-v0", 3, image_size=(300, 200))
+    assert np.array_equal(large, alone.reset(seed=4)[0]["image"][[2, 0]])
+    assert env.get_state() == before
+    with pytest.raises(EnvError, match="does not exist"):
+        env.pictures(30, 30, np.array([3]))
+    with pytest.raises(EnvError, match="a map"):
+        env.map_view(30, 30)
+    with pytest.raises(EnvError, match="textures"):
+        make("gym_cards/NumberLine-v0", 1, textures="builtin")

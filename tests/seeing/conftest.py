@@ -81,3 +81,16 @@ def viewed_run(tmp_path: Path) -> Path:
     ]  # fmt: skip
     write_trajectories(tmp_path, 7, records, {"a": frame(0), "b": frame(6), "c": frame(0)})
     return tmp_path
+
+
+@pytest.fixture
+def mapped_run(tmp_path: Path) -> Path:
+    """A run with an episode of three steps on a map (two walls of it, then the goal), and one episode without a map."""
+    floor = np.full((60, 80, 3), 200, np.uint8)
+    floor[10:20, 60:70] = (200, 0, 0)
+    place = {"map": "m", "map_frame": [-1.0, -2.0, 10.0, 8.0]}
+    poses = [[1.0, 1.0, 0.0], [3.0, 1.0, np.pi / 2], [3.0, -0.5, np.pi / 2]]
+    steps = [record(step=i, pose=pose, action="move forward", **place) for i, pose in enumerate(poses)]
+    steps[-1] = record(**(vars(steps[-1]) | {"terminated": True, "success": True, "reward": 0.875, "frames": ["b"]}))
+    write_trajectories(tmp_path, 7, [*steps, record(env=1)], {"a": frame(0), "b": frame(6), "m": floor})
+    return tmp_path

@@ -59,7 +59,18 @@ def test_a_record_that_cannot_be_right_is_refused(tmp_path: Path, bad: dict[str,
 
 @pytest.mark.parametrize(
     "change",
-    [{"schema_version": 2}, {"extra": 1}, {"frames": ["../../secret.png"]}, {"frames": ["/etc/passwd"]}],
+    [
+        {"schema_version": 3},
+        {"schema_version": 1},
+        {"schema_version": [2]},
+        {"extra": 1},
+        {"frames": ["../../secret.png"]},
+        {"frames": ["/etc/passwd"]},
+        {"map": "../map.png"},
+        {"pose": [0.0, 1.0]},
+        {"pose": ["x", 0, 0]},
+        {"map_frame": [1, 2, 3]},
+    ],
     ids=str,
 )
 def test_a_foreign_file_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
@@ -67,6 +78,24 @@ def test_a_foreign_file_is_refused(tmp_path: Path, change: dict[str, object]) ->
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change) + "\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"update_000007\.jsonl:1"):
         read_trajectories(tmp_path)
+
+
+def test_places_read_back_and_the_map_is_one_picture(mapped_run: Path) -> None:
+    *steps, other = read_trajectories(mapped_run)
+    assert [step.pose for step in steps] == [[1.0, 1.0, 0.0], [3.0, 1.0, np.pi / 2], [3.0, -0.5, np.pi / 2]]
+    assert {step.map for step in steps} == {steps[0].map} and steps[0].map_frame == [-1.0, -2.0, 10.0, 8.0]
+    assert other.pose is None and other.map is None and other.map_frame is None
+    picture = np.asarray(Image.open(mapped_run / "trajectories" / str(steps[0].map)))
+    assert picture.shape == (60, 80, 3) and len(list((mapped_run / "trajectories" / "frames").iterdir())) == 3
+
+
+def test_files_of_version_1_are_still_read(tmp_path: Path) -> None:
+    path = write_trajectories(tmp_path, 7, [record()], {"a": frame(0)})
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    old = {key: fields[key] for key in fields if key not in ("pose", "map", "map_frame")} | {"schema_version": 1}
+    path.write_text(json.dumps(old) + "\n", encoding="utf-8")
+    (read,) = read_trajectories(tmp_path)
+    assert read.pose is None and read.map is None and read.frames == fields["frames"]
 
 
 def test_unicode_line_separators_do_not_split_records(tmp_path: Path) -> None:

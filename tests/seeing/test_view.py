@@ -6,14 +6,19 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.seeing.conftest import HOSTILE
 from vldac.errors import ConfigError
 from vldac.view import write_view
+
+Opened = tuple[Any, list[str], list[str]]
+"""A browser's page, the errors in it, and the addresses that it asked for."""
 
 
 class _Tags(HTMLParser):
@@ -64,44 +69,84 @@ def test_paths_and_updates(viewed_run: Path, tmp_path: Path) -> None:
         write_view(viewed_run)
 
 
-def test_clicking_through_the_page(viewed_run: Path) -> None:
+@pytest.fixture
+def open_page() -> Iterator[Callable[[Path], Opened]]:
+    """Return a function that opens a page in Chromium; it says what went wrong and what was fetched."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("needs a chromium executable on the path")
-    page_path = write_view(viewed_run)
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     quiet += ["--disable-component-update", "--disable-sync"]
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
-        problems: list[str] = []
-        requests: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(page_path.as_uri())
-        where = page.locator("#where")
-        assert page.locator("#list button").count() == 3 and "env 0, episode 0, step 0" in where.inner_text()
-        page.keyboard.press("ArrowRight")
-        assert "step 1 (2 of 2), success" in where.inner_text() and page.locator("#images img").count() == 2
-        assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth === 32)")
-        colour = "document.querySelector('#response span:nth-child(3)').style.background"
-        by_advantage = page.evaluate(colour)
-        page.keyboard.press("c")
-        assert page.locator("#colour").input_value() == "ratio" and page.evaluate(colour) != by_advantage
-        if shot := os.environ.get("VLDAC_SCREENSHOT"):
-            page.screenshot(path=shot)
-        page.keyboard.press("ArrowDown")
-        assert "env 1" in where.inner_text() and page.locator("#response").inner_text() == HOSTILE
-        assert page.locator("#prompt").text_content() == HOSTILE
-        page.locator("#more summary").click()
-        assert page.locator("#prompt").is_visible()
-        for choice, count in {"success": 1, "failure": 1, "invalid": 1, "all": 3}.items():
-            page.select_option("#filter", choice)
-            assert page.locator("#list button").count() == count
-        page.locator("#list button").nth(2).click()
-        assert "env 2" in where.inner_text()
-        assert page.evaluate("window.stolen") is None and problems == []
-        assert all(url.startswith(("file:", "data:")) for url in requests)
+
+        def opened(path: Path) -> Opened:
+            page = browser.new_page(viewport={"width": 1200, "height": 900})
+            problems: list[str] = []
+            requests: list[str] = []
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+            page.on("request", lambda request: requests.append(request.url))
+            page.goto(path.as_uri())
+            return page, problems, requests
+
+        yield opened
         browser.close()
+
+
+def test_an_episode_on_a_map_shows_the_way_of_the_agent(mapped_run: Path, open_page: Callable[[Path], Opened]) -> None:
+    page, problems, requests = open_page(write_view(mapped_run))
+    arrows = page.locator("#map [data-step]")
+    arrows.first.wait_for()
+    # Pixels: x = (X + 1) * 10, y = (Z + 2) * 8; heading pi / 2 faces -z, which is up.
+    transforms = {a.get_attribute("data-step"): a.get_attribute("transform") for a in arrows.all()}
+    numbers = {
+        key: [float(x) for x in re.findall(r"-?[\d.]+(?:e-?\d+)?", str(text))] for key, text in transforms.items()
+    }
+    assert {key: [round(x) for x in value] for key, value in numbers.items()} == {
+        "0": [20, 24, 0], "1": [40, 24, -90], "2": [40, 12, -90]
+    }  # fmt: skip
+    assert page.locator("#map polyline").first.get_attribute("points") == "20,24 40,24 40,12"
+    box = page.locator("#map image").bounding_box()
+    assert box is not None and box["height"] > 200
+    film = page.locator("#film").bounding_box()
+    assert film is not None and film["y"] >= box["y"] + box["height"]  # the frames are below
+    labels = page.locator("#film button").all_inner_texts()
+    assert [label.strip() for label in labels[:2]] == ["0: move forward", "1: move forward"] and "+0.88" in labels[2]
+    if shot := os.environ.get("VLDAC_SCREENSHOT"):
+        page.screenshot(path=shot)
+    page.locator('#map [data-step="2"]').click()
+    page.wait_for_selector('#map [data-step="2"][fill="#d55e00"]')
+    assert "step 2 (3 of 3), success" in page.locator("#where").inner_text()
+    assert page.locator("#response span").count() == 3  # the tokens are still there
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#map svg").count() == 0 and page.locator("#images img").count() == 1
+    assert problems == [] and all(url.startswith(("file:", "data:")) for url in requests)
+
+
+def test_clicking_through_the_page(viewed_run: Path, open_page: Callable[[Path], Opened]) -> None:
+    page, problems, requests = open_page(write_view(viewed_run))
+    where = page.locator("#where")
+    assert page.locator("#list button").count() == 3 and "env 0, episode 0, step 0" in where.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert "step 1 (2 of 2), success" in where.inner_text() and page.locator("#images img").count() == 2
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth === 32)")
+    colour = "document.querySelector('#response span:nth-child(3)').style.background"
+    by_advantage = page.evaluate(colour)
+    page.keyboard.press("c")
+    assert page.locator("#colour").input_value() == "ratio" and page.evaluate(colour) != by_advantage
+    if shot := os.environ.get("VLDAC_SCREENSHOT"):
+        page.screenshot(path=shot)
+    page.keyboard.press("ArrowDown")
+    assert "env 1" in where.inner_text() and page.locator("#response").inner_text() == HOSTILE
+    assert page.locator("#prompt").text_content() == HOSTILE
+    page.locator("#more summary").click()
+    assert page.locator("#prompt").is_visible()
+    for choice, count in {"success": 1, "failure": 1, "invalid": 1, "all": 3}.items():
+        page.select_option("#filter", choice)
+        assert page.locator("#list button").count() == count
+    page.locator("#list button").nth(2).click()
+    assert "env 2" in where.inner_text()
+    assert page.evaluate("window.stolen") is None and problems == []
+    assert all(url.startswith(("file:", "data:")) for url in requests)

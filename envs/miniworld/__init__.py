@@ -1,0 +1,1 @@
+"""The Python side of the MiniWorld environments: their textures and meshes, and upstream's keyword options."""
