@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 IDS = [env_id for env_id in list_ids() if env_id.startswith("MiniWorld-")]
 SIZES = ((80, 60), (84, 56), (224, 224), (448, 448))
-PATCH_SIZES = ((84, 56), (224, 224), (448, 448))
+"""(width, height); for patches, 80x60 is resized to 84x56 on either side"""
 MODEL = "Qwen/Qwen2-VL-7B-Instruct"
 RATIOS = {"median": 8.0, "worst": 5.0}
 """Least ratio of the package's CPU to ours, at the sizes of FRAMES"""
@@ -90,7 +91,7 @@ class Package:
 class Native:
     """Our pool, playing a script of uniformly random actions."""
 
-    def __init__(self, env_id: str, num_envs: int, size: Size, **options: Any) -> None:
+    def __init__(self, env_id: str, size: Size, *, num_envs: int, **options: Any) -> None:
         self.env: NativeVectorEnv = make(
             env_id,
             num_envs,
@@ -131,15 +132,24 @@ class Native:
 # -- speed and patches ------------------------------------------------------------------------------------------------
 
 
-def turns(env_id: str, size: Size, arguments: argparse.Namespace, formats: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Let both sides play in turns; formats: options of `make` of each of our variants, by name."""
-    with_processor = arguments.what == "patches"
-    packages = {"0": Package("0"), "default": Package(None)}
+def all_turns(arguments: argparse.Namespace, formats: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Let both sides play every environment at every size; formats: options of `make` of our variants, by name."""
+    for env_id in arguments.ids:
+        packages = {"0": Package("0"), "default": Package(None)}
+        for size in arguments.sizes or SIZES:
+            yield turns(env_id, size, arguments, packages, formats)
+        for package in packages.values():
+            package.close()
+
+
+def turns(
+    env_id: str, size: Size, arguments: argparse.Namespace, packages: dict[str, Package], formats: dict[str, dict[str, Any]]
+) -> dict[str, Any]:  # fmt: skip
+    """Let both sides play one environment in turns."""
     for package in packages.values():
-        package.ask("open", id=env_id, size=size, processor=with_processor)
+        package.ask("open", id=env_id, size=size, processor=arguments.what == "patches")
     ours = {
-        name: Native(env_id, options.pop("num_envs", arguments.num_envs), size, **options)
-        for name, options in formats.items()
+        name: Native(env_id, size, **{"num_envs": arguments.num_envs} | options) for name, options in formats.items()
     }
     times: dict[str, list[float]] = {name: [] for name in ours}
     answers: dict[str, list[dict[str, float]]] = {name: [] for name in packages}
@@ -165,7 +175,7 @@ def turns(env_id: str, size: Size, arguments: argparse.Namespace, formats: dict[
     for native in ours.values():
         native.env.close()
     for package in packages.values():
-        package.close()
+        package.ask("close")
     return run
 
 
@@ -188,25 +198,19 @@ def summary(runs: list[dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:
 def speed(arguments: argparse.Namespace) -> bool:
     """Compare the CPU time per step with uint8 pictures."""
     runs = []
-    for env_id in arguments.ids:
-        for size in arguments.sizes or SIZES:
-            run = turns(env_id, size, arguments, {"vldac": {}, "vldac_alone": {"num_envs": 1}})
-            runs.append(run)
-            print(
-                f"{env_id} {size[0]}x{size[1]}: {run['vldac_us']:.1f} us (alone {run['vldac_alone_us']:.1f}), package "
-                f"{run['package_us']:.0f} us ({run['ratio']['vldac']:.1f}x)", flush=True,
-            )  # fmt: skip
+    for run in all_turns(arguments, {"vldac": {}, "vldac_alone": {"num_envs": 1}}):
+        runs.append(run)
+        print(
+            f"{run['env']} {run['width']}x{run['height']}: {run['vldac_us']:.1f} us (alone {run['vldac_alone_us']:.1f}), package "
+            f"{run['package_us']:.0f} us ({run['ratio']['vldac']:.1f}x)", flush=True,
+        )  # fmt: skip
     sizes = summary(runs, "vldac")
     gated = [sizes[key] for size in FRAMES if (key := f"{size[0]}x{size[1]}") in sizes]
     holds = all(row["median_ratio"] >= RATIOS["median"] and row["worst_ratio"] >= RATIOS["worst"] for row in gated)
     toward = {f"{w}x{h}": frames for (w, h), frames in FRAMES.items()}
     claim = {
-        "least_ratios": RATIOS,
-        "at": list(toward),
-        "toward_frames_per_s_core": toward,
-        "sizes": sizes,
-        "holds": holds,
-    }
+        "least_ratios": RATIOS, "at": list(toward), "toward_frames_per_s_core": toward, "sizes": sizes, "holds": holds,
+    }  # fmt: skip
     write_row("miniworld_speed", arguments, claim, runs)
     return holds
 
@@ -214,17 +218,16 @@ def speed(arguments: argparse.Namespace) -> bool:
 def patches(arguments: argparse.Namespace) -> bool:
     """Compare the CPU time per step with pictures as the model takes them."""
     spec = image_spec(known_processor(MODEL))
+    formats = {name: {"image_format": name, "image_spec": spec} for name in ("patches", "patches_u8")}
     runs = []
-    for env_id in arguments.ids:
-        for size in arguments.sizes or PATCH_SIZES:
-            formats = {name: {"image_format": name, "image_spec": spec} for name in ("patches", "patches_u8")}
-            run = turns(env_id, size, arguments, formats)
-            runs.append(run)
-            print(
-                f"{env_id} {size[0]}x{size[1]}: float32 {run['patches_us']:.1f} us ({run['ratio']['patches']:.1f}x), uint8 "
-                f"{run['patches_u8_us']:.1f} us ({run['ratio']['patches_u8']:.1f}x), package and processor "
-                f"{run['package_us']:.0f} us", flush=True,
-            )  # fmt: skip
+    for run in all_turns(arguments, formats):
+        runs.append(run)
+        print(
+            f"{run['env']} {run['width']}x{run['height']}: float32 {run['patches_us']:.1f} us ({run['ratio']['patches']:.1f}x), "
+            f"uint8 {run['patches_u8_us']:.1f} us ({run['ratio']['patches_u8']:.1f}x), package and processor "
+            f"{run['package_us']:.0f} us",
+            flush=True,
+        )  # fmt: skip
     sizes = {name: summary(runs, name) for name in ("patches", "patches_u8")}
     holds = all(row["median_ratio"] >= PATCH_RATIO for row in sizes["patches"].values())
     claim = {"least_median_ratio": PATCH_RATIO, "sizes": sizes, "holds": holds}
@@ -298,7 +301,7 @@ def reset(arguments: argparse.Namespace) -> bool:
     for env_id in arguments.ids:
         package = Package("0")
         package.ask("open", id=env_id, size=(80, 60))
-        native = Native(env_id, arguments.num_envs, (80, 60))
+        native = Native(env_id, (80, 60), num_envs=arguments.num_envs)
         ours, theirs = [], []
         for _ in range(arguments.repeats):
             ours.append(native.reset(20) / 1e3)
