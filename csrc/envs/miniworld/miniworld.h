@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "envs/miniworld/oracle.h"
 #include "envs/miniworld/view.h"
 
 namespace vldac::miniworld {
@@ -33,7 +34,10 @@ class MiniWorld : public Env {
   void reset(Context& context) final;
   StepResult step(int64_t action, Context& context) final;
   bool success() const final { return has_succeeded_; }
-  // goal_visible (yes, no: in the field of view of an 80x60 picture, with no wall between), goal_side (ahead within 15 degrees, behind
+  int64_t oracle_action() const final { return world_.is_made() ? oracle_.action(world_, errand()) : Oracle::kNoAction; }
+  // What the picture shows, for the responses of tiny models: goal (ahead: no turn would bring it nearer to the middle; left, right; none:
+  // its middle is not on an 80x60 picture, or a wall is between) and distance (near below 2.5 m, middle below 5 m, far, none).
+  // From the poses: goal_visible (yes, no: as goal is not none), goal_side (ahead within 15 degrees, behind
   // beyond 120, left, right) and goal_distance (near below 2 m, middle below 5 m, far), or none without a goal; carrying;
   // steps taken in the episode.
   void facts(Facts& out) const override;
@@ -54,6 +58,10 @@ class MiniWorld : public Env {
   int64_t horizon() const { return max_episode_steps_; }
   // The entity to reach now, or World::kNone.
   virtual int goal() const { return World::kNone; }
+  // What the scripted expert does now.
+  virtual Errand errand() const {
+    return goal() == World::kNone ? Errand{} : Errand{.kind = Errand::Kind::kReach, .target = goal()};
+  }
 
  protected:
   // Rooms first, then entities, the agent last.
@@ -74,6 +82,7 @@ class MiniWorld : public Env {
  private:
   World world_;
   View view_;
+  mutable Oracle oracle_;
   int64_t max_episode_steps_;
   bool is_task_;
   int64_t step_count_ = 0;

@@ -29,7 +29,7 @@ class Sign final : public MiniWorld {
   int goal() const override { return objects_[shape_][colour_]; }
   void facts(Facts& out) const override {
     MiniWorld::facts(out);
-    out.text("goal", shape_ == 0 ? "box" : "key");
+    out.text("goal_object", shape_ == 0 ? "box" : "key");
     out.text("sign", kWords[colour_]);
   }
 

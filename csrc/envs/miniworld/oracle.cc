@@ -1,0 +1,271 @@
+#include "envs/miniworld/oracle.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace vldac::miniworld {
+
+namespace {
+
+constexpr float kBlocked = -1.0f, kFar = 1e9f;
+constexpr double kMargin = 0.03;    // metres that ways keep from things, beyond the agent's radius
+constexpr int kMaxLeg = 160;        // steps straight ahead that an action considers
+constexpr double kPickLow = 0.03, kPickHigh = 0.15;  // metres inside of the range in which a thing can be picked up
+
+class Fingerprint {
+ public:
+  void add(double value) { add(std::bit_cast<uint64_t>(value)); }
+  void add(uint64_t value) {
+    hash_ = (hash_ ^ value) * 0x9E3779B97F4A7C15u;
+    hash_ ^= hash_ >> 29;
+  }
+  void add(Vec3 point) { add(point.x), add(point.z); }
+  uint64_t value() const { return hash_ | 1; }
+
+ private:
+  uint64_t hash_ = 0x243F6A8885A308D3u;
+};
+
+double distance(Vec3 a, Vec3 b) { return std::hypot(a.x - b.x, a.z - b.z); }
+
+// Of a held thing's middle, before the agent's.
+double held_distance(const World& world, const Entity& held) {
+  return 1.05 * (world.agent().radius.value + held.radius.value + world.max_forward_step());
+}
+
+double near_distance(const World& world, const Entity& a, const Entity& b) {
+  return a.radius.value + b.radius.value + 1.1 * world.max_forward_step();
+}
+
+// How far a heading must turn to face along (dx, dz), in (-pi, pi].
+double turn_towards(double heading, double dx, double dz) {
+  return std::remainder(std::atan2(-dz, dx) - heading, 2 * std::numbers::pi);
+}
+
+}  // namespace
+
+int64_t Oracle::action(const World& world, const Errand& errand) {
+  step_ = world.params().of(Domain::kForwardStep).initial;
+  turn_ = world.params().of(Domain::kTurnStep).initial * kDegree;
+  if (errand.kind == Errand::Kind::kNone || step_ <= 0 || turn_ <= 0) return kNoAction;
+  update(world, errand);
+  const Entity& agent = world.agent();
+  Plan best{kFar, 0};
+  // Headings by number of turns, to the left and to the right, as far as turning is not blocked.
+  for (int side : {1, -1}) {
+    int64_t turning = side > 0 ? 0 : 1;
+    for (int turns = side > 0 ? 0 : 1; turns * turn_ <= std::numbers::pi + 1e-9; ++turns) {
+      double heading = agent.heading + side * turns * turn_;
+      if (turns > 0 && world.carrying() != World::kNone && !is_free(world, agent.position, heading)) break;
+      auto consider = [&](double cost, int64_t action) {
+        if (cost < best.cost) best = {cost, turns > 0 ? turning : action};
+      };
+      if (is_done_facing(world, errand, heading)) consider(turns + 1, errand.kind == Errand::Kind::kBring ? 5 : 4);
+      Vec3 forward = forward_of(heading);
+      for (int leg = 1; leg <= kMaxLeg; ++leg) {
+        Vec3 next = agent.position + forward * (leg * step_);
+        // The first steps exactly, as the world will; the others on the grid.
+        if (leg <= 2 && !is_free(world, next, heading)) break;
+        int cell = cell_at({next.x, next.z});
+        float left = cell < 0 ? kBlocked : steps_[static_cast<size_t>(cell)];
+        if (left == kBlocked && leg > 2) break;
+        if (left == kBlocked || left == kFar) continue;
+        if (errand.kind == Errand::Kind::kReach && left < 1.0f)  // exactly where it ends
+          left = distance(next, world.entity(errand.target).position) < near_distance(world, agent, world.entity(errand.target)) ? 0.0f : 1.0f;
+        consider(turns + leg + left + turns_at({next.x, next.z}, heading), 2);
+        if (left == 0.0f && !must_face_) break;
+      }
+    }
+  }
+  return best.action;
+}
+
+// How many turns lie between a heading and the way on from a point; at the goal of picking and bringing, to face the target.
+double Oracle::turns_at(Point at, double heading) const {
+  auto cell = static_cast<size_t>(cell_at(at));
+  if (steps_[cell] > 0.0f) return std::abs(std::remainder(heading_[cell] - heading, 2 * std::numbers::pi)) / turn_;
+  return must_face_ ? std::abs(turn_towards(heading, target_.x - at.x, target_.z - at.z)) / turn_ : 0.0;
+}
+
+// The way's heading at every cell: to the cell some hops ahead.
+void Oracle::head() {
+  constexpr int kHops = 6;
+  for (int cell = 0; cell < columns_ * rows_; ++cell) {
+    float left = steps_[static_cast<size_t>(cell)];
+    if (left <= 0.0f || left == kFar) continue;
+    int ahead = cell;
+    for (int hop = 0; hop < kHops && next_[static_cast<size_t>(ahead)] >= 0; ++hop) ahead = next_[static_cast<size_t>(ahead)];
+    int columns = ahead % columns_ - cell % columns_, rows = ahead / columns_ - cell / columns_;
+    heading_[static_cast<size_t>(cell)] = static_cast<float>(std::atan2(-rows, columns));
+  }
+}
+
+void Oracle::update(const World& world, const Errand& errand) {
+  Fingerprint print;
+  for (uint64_t part : {static_cast<uint64_t>(errand.kind), static_cast<uint64_t>(errand.target), static_cast<uint64_t>(world.carrying())})
+    print.add(part);
+  for (const Segment& segment : world.segments()) print.add(segment.a), print.add(segment.b);
+  for (int number : world.order())
+    if (number != world.agent_number() && number != world.carrying()) print.add(world.entity(number).position);
+  if (print.value() == key_) return;
+  key_ = print.value();
+  measure(world, errand);
+  block(world, errand);
+  spread(world, errand);
+  head();
+}
+
+// The grid covers all rooms but the forbidden one.
+void Oracle::measure(const World& world, const Errand& errand) {
+  double max_x = -1e300, max_z = -1e300;
+  min_x_ = min_z_ = 1e300;
+  for (size_t i = 0; i < world.rooms().size(); ++i) {
+    if (errand.forbidden_room == i) continue;
+    const Room& room = world.rooms()[i];
+    min_x_ = std::min(min_x_, room.min_x), max_x = std::max(max_x, room.max_x);
+    min_z_ = std::min(min_z_, room.min_z), max_z = std::max(max_z, room.max_z);
+  }
+  cell_ = std::max(kCell, std::max(max_x - min_x_, max_z - min_z_) / kMaxSide);
+  columns_ = std::clamp(static_cast<int>(std::ceil((max_x - min_x_) / cell_)), 1, kMaxSide);
+  rows_ = std::clamp(static_cast<int>(std::ceil((max_z - min_z_) / cell_)), 1, kMaxSide);
+  steps_.assign(static_cast<size_t>(columns_) * static_cast<size_t>(rows_), kFar);
+  next_.assign(steps_.size(), -1);
+  heading_.assign(steps_.size(), 0.0f);
+  const Entity& target = world.entity(errand.target);
+  target_ = {target.position.x, target.position.z};
+  must_face_ = errand.kind != Errand::Kind::kReach;
+}
+
+int Oracle::cell_at(Point at) const {
+  double column = std::floor((at.x - min_x_) / cell_), row = std::floor((at.z - min_z_) / cell_);
+  if (!(column >= 0 && column < columns_ && row >= 0 && row < rows_)) return -1;
+  return static_cast<int>(row) * columns_ + static_cast<int>(column);
+}
+
+void Oracle::block(const World& world, const Errand& errand) {
+  const Entity& agent = world.agent();
+  double radius = agent.radius.value;
+  if (world.carrying() != World::kNone) radius = std::max(radius, world.entity(world.carrying()).radius.value);
+  for (const Segment& segment : world.segments()) block_segment(segment, radius + kMargin);
+  for (int number : world.order()) {
+    if (number == world.agent_number() || number == world.carrying()) continue;
+    const Entity& entity = world.entity(number);
+    double reach = radius + entity.radius.value + kMargin;
+    if (errand.avoids_others && number != errand.target) reach = near_distance(world, agent, entity) + kMargin;
+    block_circle({entity.position.x, entity.position.z}, reach);
+  }
+  if (!errand.forbidden_room) return;
+  const Room& room = world.rooms()[*errand.forbidden_room];
+  for (int row = 0; row < rows_; ++row)
+    for (int column = 0; column < columns_; ++column) {
+      Point at = centre(column, row);
+      bool is_inside = at.x > room.min_x - cell_ && at.x < room.max_x + cell_ && at.z > room.min_z - cell_ && at.z < room.max_z + cell_;
+      if (is_inside) steps_[static_cast<size_t>(row * columns_ + column)] = kBlocked;
+    }
+}
+
+void Oracle::block_circle(Point middle, double radius) {
+  block_segment({{middle.x, 0, middle.z}, {middle.x, 0, middle.z}}, radius);
+}
+
+void Oracle::block_segment(const Segment& segment, double radius) {
+  auto [a, b] = segment;
+  auto first = [&](double low, double origin) { return static_cast<int>(std::floor(std::clamp((low - radius - origin) / cell_, 0.0, 1e6))); };
+  auto last = [&](double high, double origin, int count) {
+    return static_cast<int>(std::floor(std::clamp((high + radius - origin) / cell_, -1.0, count - 1.0)));
+  };
+  Vec3 along = b - a;
+  double square = along.x * along.x + along.z * along.z;
+  for (int row = first(std::min(a.z, b.z), min_z_); row <= last(std::max(a.z, b.z), min_z_, rows_); ++row)
+    for (int column = first(std::min(a.x, b.x), min_x_); column <= last(std::max(a.x, b.x), min_x_, columns_); ++column) {
+      Point at = centre(column, row);
+      double share = square > 0 ? std::clamp(((at.x - a.x) * along.x + (at.z - a.z) * along.z) / square, 0.0, 1.0) : 0.0;
+      if (std::hypot(a.x + share * along.x - at.x, a.z + share * along.z - at.z) < radius)
+        steps_[static_cast<size_t>(row * columns_ + column)] = kBlocked;
+    }
+}
+
+// Dijkstra's algorithm from the goal's cells over steps to the sixteen nearest directions.
+void Oracle::spread(const World& world, const Errand& errand) {
+  struct Move {
+    int column, row;
+    float cost;
+  };
+  std::array<Move, 16> moves;
+  size_t count = 0;
+  for (int row = -2; row <= 2; ++row)
+    for (int column = -2; column <= 2; ++column) {
+      bool is_direction = (row || column) && !((row % 2 == 0) && (column % 2 == 0));
+      if (is_direction) moves[count++] = {column, row, static_cast<float>(std::hypot(row, column) * cell_ / step_)};
+    }
+  queue_.clear();
+  for (int row = 0; row < rows_; ++row)
+    for (int column = 0; column < columns_; ++column) {
+      int cell = row * columns_ + column;
+      if (steps_[static_cast<size_t>(cell)] == kBlocked || !is_goal(world, errand, centre(column, row))) continue;
+      steps_[static_cast<size_t>(cell)] = 0.0f;
+      queue_.push_back({0.0f, cell});
+    }
+  auto is_later = [](const auto& a, const auto& b) { return a.first > b.first; };
+  while (!queue_.empty()) {
+    std::pop_heap(queue_.begin(), queue_.end(), is_later);
+    auto [cost, cell] = queue_.back();
+    queue_.pop_back();
+    if (cost > steps_[static_cast<size_t>(cell)]) continue;
+    int row = cell / columns_, column = cell % columns_;
+    for (size_t i = 0; i < count; ++i) {
+      int next_row = row + moves[i].row, next_column = column + moves[i].column;
+      if (next_row < 0 || next_row >= rows_ || next_column < 0 || next_column >= columns_) continue;
+      int next = next_row * columns_ + next_column;
+      float total = cost + moves[i].cost;
+      if (steps_[static_cast<size_t>(next)] <= total) continue;  // blocked cells too: they are negative
+      steps_[static_cast<size_t>(next)] = total;
+      next_[static_cast<size_t>(next)] = cell;
+      queue_.push_back({total, next});
+      std::push_heap(queue_.begin(), queue_.end(), is_later);
+    }
+  }
+}
+
+// Whether the errand is done at a free place, or needs only that the agent faces the target there.
+bool Oracle::is_goal(const World& world, const Errand& errand, Point at) const {
+  const Entity &agent = world.agent(), &target = world.entity(errand.target);
+  Vec3 from{at.x, 0, at.z};
+  double away = distance(from, target.position);
+  if (errand.kind == Errand::Kind::kReach) return away < near_distance(world, agent, target) - 0.02;
+  if (errand.kind == Errand::Kind::kBring) {
+    const Entity& held = world.entity(world.carrying());
+    double touching = held_distance(world, held) + held.radius.value + target.radius.value;
+    return away > touching && away < touching + 1.1 * world.max_forward_step() - 0.02;
+  }
+  double reach = 2.7 * agent.radius.value + target.radius.value;  // of the probe, and how far it goes ahead
+  if (away >= reach - kPickHigh || away <= agent.radius.value + target.radius.value + kPickLow) return false;
+  return can_pick(world, errand, from, std::atan2(-(target_.z - at.z), target_.x - at.x));
+}
+
+bool Oracle::is_done_facing(const World& world, const Errand& errand, double heading) const {
+  const Vec3 from = world.agent().position;
+  if (errand.kind == Errand::Kind::kPick) return world.carrying() == World::kNone && can_pick(world, errand, from, heading);
+  if (errand.kind != Errand::Kind::kBring || world.carrying() == World::kNone) return false;
+  const Entity &held = world.entity(world.carrying()), &target = world.entity(errand.target);
+  return distance(from + forward_of(heading) * held_distance(world, held), target.position) < near_distance(world, held, target) - 1e-6;
+}
+
+// What the package's pick-up would find.
+bool Oracle::can_pick(const World& world, const Errand& errand, Vec3 from, double heading) const {
+  double radius = world.agent().radius.value;
+  World::Hit hit = world.intersect(world.agent_number(), from + forward_of(heading) * (1.5 * radius), {1.2 * radius});
+  if (!hit.is_any || hit.entity == World::kNone || world.entity(hit.entity).is_static) return false;
+  return errand.may_pick_any || hit.entity == errand.target;
+}
+
+// Whether the agent can stand there, with what it carries.
+bool Oracle::is_free(const World& world, Vec3 agent, double heading) const {
+  if (world.intersect(world.agent_number(), agent, world.agent().radius).is_any) return false;
+  if (world.carrying() == World::kNone) return true;
+  const Entity& held = world.entity(world.carrying());
+  return !world.intersect(world.carrying(), agent + forward_of(heading) * held_distance(world, held), held.radius).is_any;
+}
+
+}  // namespace vldac::miniworld
