@@ -3,7 +3,7 @@
     pip install '.[miniworld]'
     python benchmarks/miniworld_worlds.py   # 200 seeds per id and mode, at least 1,000,000 steps in all
 
-Both sides get the same seeds and actions; no state is injected. The package's drawing (render_obs, _render_static) is switched off, since
+Both sides get the same seeds and actions; no state is injected. The package's drawing (render_obs, _render_static) is off, since
 it takes most of its time and changes nothing that is compared. Worlds: rooms, openings, textures and their variants, walls, collision
 segments, things with sizes, colours, positions and headings, lights, camera. Steps: the position and heading of every thing, what is
 carried, reward, terminated, truncated; several episodes of one stream. Three ways to act (at random, along walls, and toward things,
@@ -110,7 +110,9 @@ class Package:
 
     def poses(self) -> np.ndarray:
         """Return number, position and heading of everything, [entities, 5]."""
-        return np.array([[self.numbers[id(entity)], *entity.pos, entity.dir] for entity in self.env.entities], np.float64)
+        return np.array(
+            [[self.numbers[id(entity)], *entity.pos, entity.dir] for entity in self.env.entities], np.float64
+        )
 
     def variant(self, texture: Any) -> int:
         """Return which file of its name a texture is."""
@@ -331,7 +333,10 @@ def main() -> int:
     for env_id in ids:
         start = time.perf_counter()
         runs.append(compare(env_id, arguments.seeds, arguments.steps))
-        print(f"{env_id}: {runs[-1]['counts']}, {runs[-1]['different']} differences, {time.perf_counter() - start:.0f} s", flush=True)
+        print(
+            f"{env_id}: {runs[-1]['counts']}, {runs[-1]['different']} differences, {time.perf_counter() - start:.0f} s",
+            flush=True,
+        )
         for what in runs[-1]["first_differences"]:
             print("   ", what[:400])
     steps = sum(run["counts"]["steps"] for run in runs)
