@@ -28,8 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vldac.envs.miniworld.assets import asset_set
-from vldac.envs.miniworld.package import package_assets, package_folder
 
 from vldac import _core
 from vldac.envs import NativeVectorEnv, list_ids, make
@@ -237,14 +235,24 @@ def patches(arguments: argparse.Namespace) -> bool:
 
 # -- memory and resets ------------------------------------------------------------------------------------------------
 
-OWN_PSS = """
-import sys
+PSS = """
+import json, sys, time
 import numpy as np
+from PIL import Image, PngImagePlugin
 from vldac.envs import make
+from vldac.envs.miniworld import assets, package
 
 def pss():
     return 1024 * next(int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith("Pss:"))
-
+"""
+ASSETS = """
+before, start = pss(), time.perf_counter()
+name = assets.ensure_assets("miniworld")
+seconds, resident = time.perf_counter() - start, pss() - before
+held = assets.asset_set(package.package_assets(package.package_folder())).bytes
+print(json.dumps({"name": name, "resident": resident, "held": held, "seconds": seconds}))
+"""
+OWN_PSS = """
 env_id, num_envs, width, height = sys.argv[1], *map(int, sys.argv[2:])
 env = make(env_id, num_envs, num_threads=1, image_size=(width, height), textures="miniworld")
 obs, info = env.reset(seed=0)
@@ -257,17 +265,19 @@ print(pss())
 
 def own_pss(env_id: str, num_envs: int, size: Size) -> int:
     """Return the proportional set size in bytes of a fresh process after 300 steps, one batch held as a training loop does."""
-    arguments = [env_id, *map(str, (num_envs, *size))]
-    done = subprocess.run([sys.executable, "-P", "-c", OWN_PSS, *arguments], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    return int(run_python(OWN_PSS, env_id, *map(str, (num_envs, *size))))
+
+
+def run_python(code: str, *arguments: str) -> str:
+    """Return what a fresh process prints."""
+    command = [sys.executable, "-P", "-c", PSS + code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def memory(arguments: argparse.Namespace) -> bool:
     """Measure processes with 1 and with 1 + 64 environments, the assets that they share, and the package's process."""
-    folder = package_folder()
-    assert folder is not None
-    shared = asset_set(package_assets(folder)).bytes
-    runs, holds = [], shared <= MAX_ASSET_BYTES
+    shared = json.loads(run_python(ASSETS))
+    runs, holds = [], shared["resident"] <= MAX_ASSET_BYTES
     for env_id in arguments.ids:
         for size in arguments.sizes or ((80, 60), (224, 224)):
             few, many = (own_pss(env_id, count, size) for count in (1, 65))
@@ -289,7 +299,7 @@ def memory(arguments: argparse.Namespace) -> bool:
                 f"{run['package_pss'] / 2**20:.0f} MiB", flush=True,
             )  # fmt: skip
     claim = {
-        "max_bytes_per_env": MAX_ENV_BYTES, "max_asset_bytes": MAX_ASSET_BYTES, "asset_bytes": shared, "holds": holds,
+        "max_bytes_per_env": MAX_ENV_BYTES, "max_asset_bytes": MAX_ASSET_BYTES, "assets": shared, "holds": holds,
     }  # fmt: skip
     write_row("miniworld_memory", arguments, claim, runs)
     return holds
