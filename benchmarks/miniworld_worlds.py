@@ -64,8 +64,9 @@ def native_options(options: dict[str, Any]) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for name, value in options.items():
         if name == "goal_pos":
-            numbers["fixed_goal"] = float(value is not None)
-            numbers |= dict(zip(("goal_x", "goal_y", "goal_z"), value or (), strict=False))
+            numbers["goal_pos"] = float(value is not None)
+            if value is not None:
+                numbers |= {"goal_pos.x": value[0], "goal_pos.z": value[2]}
         elif name == "max_episode_steps":
             numbers["own_max_episode_steps"] = value
         elif name == "params":

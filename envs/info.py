@@ -15,6 +15,7 @@ from vldac import _core
 
 _IDENTITY = ("env_id", "episode_id", "elapsed_step", "frame_id")
 _LAYOUT: dict[str, Any] = {name: None for key in _IDENTITY for name in (key, f"_{key}")}
+_DRAWN_LAYOUT: dict[str, Any] = {**_LAYOUT, "textures": None, "_textures": None}
 _FINAL_LAYOUT: dict[str, Any] = {key: None for key in ("final_obs", "_final_obs", "final_info", "_final_info")}
 
 
@@ -22,16 +23,22 @@ class BatchInfo(dict[str, Any]):
     """A dictionary whose values come from a batch on first access; once changed it is an ordinary one."""
 
     def __init__(
-        self, batch: _core.Batch, *, is_same_step: bool, has_image: bool, wrap: Callable[[np.ndarray], Any]
+        self,
+        batch: _core.Batch,
+        *,
+        is_same_step: bool,
+        has_image: bool,
+        wrap: Callable[[np.ndarray], Any],
+        textures: str | None = None,
     ) -> None:
-        super().__init__(_LAYOUT)
+        super().__init__(_LAYOUT if textures is None else _DRAWN_LAYOUT)
         self._batch: _core.Batch | None = batch
-        self._has_image, self._wrap = has_image, wrap
+        self._has_image, self._wrap, self._textures = has_image, wrap, textures
         if batch.num_ended:
             if is_same_step:
                 super().update(_FINAL_LAYOUT)
             else:
-                super().update({k: v for k, v in _final_info(batch, self._has_image).items() if k not in _LAYOUT})
+                super().update({k: v for k, v in self._final_info().items() if k not in self})
 
     def _build(self, key: str) -> Any:
         batch = self._batch
@@ -44,17 +51,28 @@ class BatchInfo(dict[str, Any]):
                 final[row] = self._wrap(batch.final_obs(int(row)))
             return final
         if key == "final_info":
-            return _final_info(batch, self._has_image)
+            return self._final_info()
+        if key == "textures":
+            return np.full(batch.rows, self._textures, dtype=object)
         if key in ("_final_obs", "_final_info"):
             return batch.ended.copy()
         return np.ones(batch.rows, bool)
 
     def __getitem__(self, key: str) -> Any:
         value = super().__getitem__(key)
-        if value is None and (key in _LAYOUT or key in _FINAL_LAYOUT):
+        if value is None and (key in _DRAWN_LAYOUT or key in _FINAL_LAYOUT):
             value = self._build(key)
             super().__setitem__(key, value)
         return value
+
+    def _final_info(self) -> dict[str, Any]:
+        batch = self._batch
+        assert batch is not None
+        final = _final_info(batch, self._has_image)
+        if self._textures is not None:
+            final["textures"] = np.where(batch.ended, np.array(self._textures, dtype=object), None)
+            final["_textures"] = batch.ended.copy()
+        return final
 
     def _all(self) -> dict[str, Any]:
         return {key: self[key] for key in self}

@@ -154,11 +154,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
             batch = self._pool.reset(np.array(seeds, np.uint64), mask)
         self._is_reset = True
         self._received = np.arange(self.num_envs)
-        info = self._info(batch)
-        if self.textures is not None:
-            info["textures"] = np.full(self.num_envs, self.textures, dtype=object)
-            info["_textures"] = np.ones(self.num_envs, bool)
-        return self._observation(batch), info
+        return self._observation(batch), self._info(batch)
 
     def step(self, actions: np.ndarray) -> Step:
         """Step every environment with actions [E]; returns (obs, reward float64, terminated, truncated bool, info)."""
@@ -348,7 +344,10 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         return {self._key: observation, **shown} if self._key else observation
 
     def _info(self, batch: _core.Batch) -> dict[str, Any]:
-        return BatchInfo(batch, is_same_step=self._is_same_step, has_image=self._key is not None, wrap=self._single)
+        return BatchInfo(
+            batch, is_same_step=self._is_same_step, has_image=self._key is not None, wrap=self._single,
+            textures=self.textures,
+        )  # fmt: skip
 
     def _result(self, batch: _core.Batch) -> Step:
         return self._observation(batch), batch.reward, batch.terminated, batch.truncated, self._info(batch)

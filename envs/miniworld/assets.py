@@ -39,21 +39,12 @@ def ensure_assets(which: str = "auto") -> str:
             which = "miniworld" if folder or "miniworld" in _FULL_NAMES else "builtin"
         if which not in _FULL_NAMES:
             data = builtin_assets() if which == "builtin" else package_assets(_required(folder))
-            _core.install_assets(which, _asset_set(data))
+            _core.install_assets(which, asset_set(data))
             _FULL_NAMES[which] = data.name
         return _FULL_NAMES[which]
 
 
-def _required(folder: Path | None) -> Path:
-    if folder is None:
-        raise EnvError(
-            expected="the MiniWorld package, whose textures were asked for", got="it is not installed", where="textures='miniworld'",
-            do="pip install 'vldac[miniworld]', or use textures='builtin' or 'auto'",
-        )  # fmt: skip
-    return folder
-
-
-def _asset_set(data: AssetData) -> _core.AssetSet:
+def asset_set(data: AssetData) -> _core.AssetSet:
     """Return the extension's copy of a set."""
     assets = _core.AssetSet()
     for name, variants in data.textures.items():
@@ -67,3 +58,12 @@ def _asset_set(data: AssetData) -> _core.AssetSet:
         positions, normals, colours = (array.reshape(-1, 3) for array in (mesh.positions, mesh.normals, mesh.colours))
         assets.add_mesh(name, positions, normals, mesh.uvs.reshape(-1, 2), colours, chunks)
     return assets
+
+
+def _required(folder: Path | None) -> Path:
+    if folder is None:
+        raise EnvError(
+            expected="the MiniWorld package, whose textures were asked for", got="it is not installed", where="textures='miniworld'",
+            do="pip install 'vldac[miniworld]', or use textures='builtin' or 'auto'",
+        )  # fmt: skip
+    return folder

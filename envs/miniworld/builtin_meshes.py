@@ -25,28 +25,39 @@ def builtin_meshes() -> dict[str, MeshData]:
 
 
 class _Solid:
-    """Triangles as they come together, counter-clockwise seen from outside."""
+    """Triangles as they come together, counter-clockwise seen from outside.
 
-    def __init__(self) -> None:
-        self.positions: list[np.ndarray] = []
-        self.normals: list[np.ndarray] = []
-        self.uvs: list[np.ndarray] = []
-        self.colours: list[np.ndarray] = []
+    has_paint: colours are textures of one texel, not the corners' colours. Light multiplies the latter and is cut off at white, and
+    small meshes get more of it than there is, since normals are scaled with them: orange turns yellow. Textures are multiplied after.
+    """
 
-    def add(self, corners: np.ndarray, normals: np.ndarray, colour: Vector, uvs: np.ndarray | None = None) -> None:
-        """Add triangles: corners and normals [triangles, 3, 3], uvs [triangles, 3, 2]."""
-        self.positions.append(corners)
-        self.normals.append(normals)
-        self.uvs.append(np.zeros((len(corners), 3, 2)) if uvs is None else uvs)
-        self.colours.append(np.broadcast_to(np.asarray(colour, np.float64), corners.shape))
+    def __init__(self, *, has_paint: bool = False) -> None:
+        self.has_paint = has_paint
+        self.batches: dict[bytes, list[tuple[np.ndarray, ...]]] = {}  # by texture
+        self.textures: dict[bytes, np.ndarray | None] = {}
 
-    def quad(self, corners: Sequence[Vector], colour: Vector, uvs: Sequence[Vector] | None = None) -> None:
+    def add(
+        self, corners: np.ndarray, normals: np.ndarray, colour: Vector, uvs: np.ndarray | None = None,
+        texture: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
+        """Add triangles: corners and normals [triangles, 3, 3], uvs [triangles, 3, 2], texture [height, width, 3] uint8."""
+        if self.has_paint and texture is None:
+            texture, colour = np.array([[[round(255 * channel) for channel in colour]]], np.uint8), WHITE
+        key = b"" if texture is None else texture.tobytes()
+        self.textures[key] = texture
+        colours = np.broadcast_to(np.asarray(colour, np.float64), corners.shape)
+        where = np.zeros((len(corners), 3, 2)) if uvs is None else uvs
+        self.batches.setdefault(key, []).append((corners, normals, where, colours))
+
+    def quad(
+        self, corners: Sequence[Vector], colour: Vector, uvs: Sequence[Vector] | None = None, texture: np.ndarray | None = None
+    ) -> None:  # fmt: skip
         """Add a flat quadrilateral of four corners."""
         split = np.array([[0, 1, 2], [0, 2, 3]])
         flat = np.array(corners, np.float64)[split]
         normal = _unit(np.cross(flat[0, 1] - flat[0, 0], flat[0, 2] - flat[0, 0]))
         where = None if uvs is None else np.array(uvs, np.float64)[split]
-        self.add(flat, np.broadcast_to(normal, flat.shape), colour, where)
+        self.add(flat, np.broadcast_to(normal, flat.shape), colour, where, texture)
 
     def box(self, low: Vector, high: Vector, colour: Vector) -> None:
         """Add a box from its lowest to its highest corner."""
@@ -87,12 +98,15 @@ class _Solid:
                 n0, n1 = np.array([c0, lean, -s0]) / length, np.array([c1, lean, -s1]) / length
                 self.add(np.array([[a, b, c], [a, c, d]]), np.array([[n0, n1, n1], [n0, n1, n0]]), colour)
 
-    def finish(self, textures: Sequence[tuple[int, np.ndarray | None]] = ()) -> MeshData:
-        """Return the mesh; textures: (triangles, texture) in order, by default none for all."""
+    def finish(self) -> MeshData:
+        """Return the mesh, with a part for each texture."""
+        batches = [batch for of_texture in self.batches.values() for batch in of_texture]
         positions, normals, uvs, colours = (
-            np.concatenate(parts).astype(np.float32) for parts in (self.positions, self.normals, self.uvs, self.colours)
+            np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)
         )
-        parts = tuple(textures) or ((len(positions), None),)
+        parts = tuple(
+            (sum(len(batch[0]) for batch in self.batches[key]), texture) for key, texture in self.textures.items()
+        )
         return MeshData(positions=positions, normals=normals, uvs=uvs, colours=colours, parts=parts)
 
 
@@ -170,14 +184,14 @@ def _key(colour: Vector, extent: Vector) -> MeshData:
 
 
 def _medkit() -> MeshData:
-    """A white case with a red cross on every side."""
+    """A red case with a white cross on every side."""
     x, y, z = _extent("medkit")
-    white, red = (0.93, 0.93, 0.91), (0.80, 0.08, 0.08)
-    cross = [[white, red, white], [red, red, red], [white, red, white]]
-    solid = _Solid()
+    white, red = (0.93, 0.93, 0.91), (0.68, 0.12, 0.12)
+    cross = [[red, white, red], [white, white, white], [red, white, red]]
+    solid = _Solid(has_paint=True)
     for axis in range(3):
         for side in (0, 1):
-            solid.panel((axis, side), (-x, 0.0, -z), (x, y, z), (0.0, 0.34, 0.66, 1.0), cross)
+            solid.panel((axis, side), (-x, 0.0, -z), (x, y, z), (0.0, 0.4, 0.6, 1.0), cross)
     return solid.finish()
 
 
@@ -185,7 +199,7 @@ def _duckie() -> MeshData:
     """A duck that looks along x: body, tail, head, beak and eyes."""
     x, y, z = _extent("duckie")
     yellow, orange, black = (1.0, 0.84, 0.02), (1.0, 0.45, 0.0), (0.05, 0.05, 0.05)
-    solid = _Solid()
+    solid = _Solid(has_paint=True)
     solid.ball((-0.08, 0.46, 0.0), (0.72, 0.46, z), yellow, 2)
     solid.ball((-0.66, 0.66, 0.0), (0.17, 0.2, 0.2), yellow, 1)
     solid.ball((0.30, y - 0.42, 0.0), (0.40, 0.42, 0.40), yellow, 2)
@@ -200,7 +214,7 @@ def _cone() -> MeshData:
     x, y, z = _extent("cone")
     orange, white, black = (0.95, 0.42, 0.06), (0.92, 0.93, 0.95), (0.20, 0.19, 0.19)
     foot, top, bottom, tip = 0.05 * y, y, 0.68 * x, 0.13 * x
-    solid = _Solid()
+    solid = _Solid(has_paint=True)
     solid.box((-x, 0.0, -z), (x, foot, z), black)
     heights = [foot + (top - foot) * share for share in (0.0, 0.34, 0.64)] + [top]
     rings = [(bottom + (tip - bottom) * (height - foot) / (top - foot), height) for height in heights]
@@ -217,13 +231,13 @@ def _cone() -> MeshData:
 def _building() -> MeshData:
     """A house of nine floors with rows of windows and a flat roof."""
     x, y, z = _extent("building")
-    solid, floors = _Solid(), 9.0
+    solid, window, floors = _Solid(has_paint=True), _window(), 9.0
     around = ((-x, z), (x, z), (x, -z), (-x, -z), (-x, z))
     for ((x0, z0), (x1, z1)), windows in zip(itertools.pairwise(around), (10.0, 7.0, 10.0, 7.0), strict=True):
         corners = [(x0, 0.0, z0), (x1, 0.0, z1), (x1, y, z1), (x0, y, z0)]
-        solid.quad(corners, WHITE, [(0.0, 0.0), (windows, 0.0), (windows, floors), (0.0, floors)])
+        solid.quad(corners, WHITE, [(0.0, 0.0), (windows, 0.0), (windows, floors), (0.0, floors)], window)
     solid.quad([(-x, y, z), (x, y, z), (x, y, -z), (-x, y, -z)], (0.42, 0.41, 0.40))
-    return solid.finish([(8, _window()), (2, None)])
+    return solid.finish()
 
 
 def _window() -> np.ndarray:

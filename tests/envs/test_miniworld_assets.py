@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from vldac.envs.miniworld.builtin import builtin_assets
 from vldac.envs.miniworld.inventory import COLOURS, EXTENTS, TEXTURES, AssetData
 
 from vldac import _core
+from vldac.envs import make
 from vldac.errors import EnvError
 
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 2 1\nvn 0 0 1\n"
@@ -390,7 +393,7 @@ def digest(data: AssetData) -> str:
 
 def test_the_builtin_set_is_always_the_same_bytes(builtin: AssetData) -> None:
     """Pictures of environments change with these bytes. If that is meant, put the new digest here."""
-    assert digest(builtin) == "673d8d6f731c84de9dd1e3735f5d6d5aef4858382db148dc883add35056643e7"
+    assert digest(builtin) == "77fcb188db11d2a9a243f1a1e99b1ff2eac12ab85212cfb12bafc18ffb55274e"
 
 
 def test_the_builtin_set_has_upstreams_names_variants_and_extents(builtin: AssetData) -> None:
@@ -410,6 +413,47 @@ def test_builtin_meshes_are_seen_from_outside(builtin: AssetData) -> None:
         assert np.allclose((mesh.normals**2).sum(-1), 1, atol=1e-6), name
         assert (a * np.cross(b, c)).sum() > 0, name
         assert sum(count for count, _ in mesh.parts) == len(mesh.positions), name
+
+
+def test_the_worlds_are_built_on_the_same_inventory() -> None:
+    """csrc/envs/miniworld/materials.h: names, variants (of letters, which are never drawn at random, one will do), extents."""
+    source = (Path(__file__).parents[2] / "csrc" / "envs" / "miniworld" / "materials.h").read_text()
+    variants = {name: int(count) for name, count in re.findall(r'\{"([\w/]+)", (\d)\}', source)}
+    assert {name: 1 if "chars" in name else count for name, count in variants.items()} == TEXTURES
+    number = r"(0x[\dp.+a-f-]+?)f"
+    shared = {
+        name: tuple(map(float.fromhex, values))
+        for name, *values in re.findall(rf"(k\w+Extent)\{{{number}, {number}, {number}\}}", source)
+    }
+    own = {
+        name: tuple(map(float.fromhex, values))
+        for name, *values in re.findall(rf'\{{"(\w+)", \{{{number}, {number}, {number}\}}\}}', source)
+    }
+    own |= {name: shared[extent] for name, extent in re.findall(r'\{"(\w+)", (k\w+Extent)\}', source)}
+    assert own == {name: tuple(np.array(extent, np.float32).tolist()) for name, extent in EXTENTS.items()}
+
+
+MESH_IDS = (
+    "MiniWorld-CollectHealth-v0", "MiniWorld-PickupObjects-v0", "MiniWorld-Sidewalk-v0", "MiniWorld-ThreeRooms-v0",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("env_id", MESH_IDS)
+def test_worlds_and_physics_are_the_same_with_either_set(env_id: str) -> None:
+    """And pictures are not; the observation says which set they were drawn with."""
+    if package.package_folder() is None:
+        pytest.skip("the miniworld package is not installed (extra miniworld)")
+    options: dict[str, Any] = {"num_threads": 1, "domain_rand": True, "image_size": (84, 56)}
+    envs = [make(env_id, 4, textures=which, **options) for which in ("builtin", "miniworld")]
+    (_, info), (_, other) = (env.reset(seed=0) for env in envs)
+    assert info["textures"].tolist() == ["builtin"] * 4
+    assert other["textures"][0].startswith("miniworld 2.")
+    actions = np.random.default_rng(0).integers(envs[0].single_action_space.n, size=(200, 4))
+    for row in actions:
+        (obs, reward, *ends, _), (other_obs, other_reward, *other_ends, _) = (env.step(row) for env in envs)
+        assert np.array_equal(reward, other_reward) and np.array_equal(ends, other_ends)
+        assert np.array_equal(envs[0].poses(), envs[1].poses())
+    assert (obs["image"] != other_obs["image"]).mean() > 0.2
 
 
 def test_builtin_textures_are_as_bright_as_upstreams(builtin: AssetData) -> None:
@@ -434,9 +478,9 @@ def test_builtin_textures_repeat_without_a_seam(builtin: AssetData) -> None:
 
 def test_both_sets_fit_the_memory_for_shared_assets() -> None:
     folder = package.package_folder()
-    assert assets._asset_set(builtin_assets()).bytes < 12 * 2**20
+    assert assets.asset_set(builtin_assets()).bytes < 12 * 2**20
     if folder is not None:
-        assert assets._asset_set(package.package_assets(folder)).bytes < 48 * 2**20
+        assert assets.asset_set(package.package_assets(folder)).bytes < 48 * 2**20
 
 
 # -- the real package -------------------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vldac.envs.catalogue import list_ids, native_spec
 from vldac.envs.miniworld.options import upstream_options
 from vldac.envs.miniworld.package import package_folder
 
+from vldac.envs import make
 from vldac.errors import EnvError
 
 SCALARS = {
@@ -162,6 +164,51 @@ def test_upstreams_object_gives_every_parameter() -> None:
     found = params(fast)
     assert found["params.forward_step.max"] == found["params.forward_step"] == 0.7
     assert found["params.light_pos.x.min"] == found["params.light_pos.x.max"] == 0.0
+
+
+IDS = [env_id for env_id in list_ids() if env_id.startswith("MiniWorld-")]
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_environment_has_upstreams_parameters_and_defaults(env_id: str) -> None:
+    """The fast ones have larger steps and no ranges; Sign's cannot be chosen."""
+    native = native_spec(env_id)
+    initial = {option.name: option.initial for option in native.options if option.name.startswith("params.")}
+    default = upstream_params().DEFAULT_PARAMS
+    if env_id == "MiniWorld-Sign-v0":
+        assert initial == {}
+        return
+    if "Fast" in env_id:
+        default = default.no_random()
+        default.set("forward_step", 0.7)
+        default.set("turn_step", 45)
+    assert upstream_options(native, {"params": default}, None)[3] == initial
+
+
+def test_made_environments_obey_upstreams_options() -> None:
+    env = make(
+        "MiniWorld-OneRoom-v0", 1, size=4, obs_width=40, obs_height=30, window_width=64, window_height=48, view="top",
+        params={"turn_step": 30, "forward_step": (0.2, 0.1, 0.3)}, render_mode="rgb_array", textures="builtin",
+    )  # fmt: skip
+    obs, _ = env.reset(seed=3)
+    assert obs["image"].shape == (1, 30, 40, 3)
+    pictures = env.render()
+    assert pictures is not None and pictures[0].shape == (48, 64, 3)
+    before = env.poses()[0]
+    env.step(np.zeros(1, np.int64))
+    assert env.poses()[0, 2] - before[2] == pytest.approx(np.pi / 6)
+    turned = env.poses()[0]
+    env.step(np.full(1, 2))
+    moved = env.poses()[0]
+    assert (moved[:2] > 0).all() and (moved[:2] < 4).all()
+    assert np.hypot(*(moved - turned)[:2]) in (0.0, pytest.approx(0.2))
+
+
+def test_a_goals_position_is_where_the_goal_is() -> None:
+    env = make("MiniWorld-TMaze-v0", 1, goal_pos=[10, 0, 5.5], textures="builtin")
+    env.reset(seed=0)
+    x, _, z = map(float, env.facts()[0]["goal_pos"].split())
+    assert abs(x - 10) < 0.6 and abs(z - 5.5) < 0.6  # somewhere within its radius
 
 
 def test_an_object_that_lacks_a_parameter_or_counts_in_whole_numbers_is_refused() -> None:

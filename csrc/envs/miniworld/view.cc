@@ -7,6 +7,7 @@ namespace vldac::miniworld {
 namespace {
 
 constexpr double kTexelsPerMetre = 512;
+constexpr double kGlobalAmbient = 0.2;  // OpenGL's own
 constexpr Vec3f kWhite{1, 1, 1}, kBlack{0, 0, 0}, kRed{1, 0, 0};
 
 float f(double value) { return static_cast<float>(value); }
@@ -121,7 +122,7 @@ void View::build(const World& world) {
   if (assets_) {
     const Sky& sky = world.sky();
     scene_.sky = f(sky.colour);
-    scene_.ambient = f(sky.ambient);
+    for (size_t i = 0; i < 3; ++i) scene_.ambient[i] = f(kGlobalAmbient + sky.ambient[i]);
     scene_.diffuse = f(sky.light_colour);
     // The package adds [1] to the light's position to make it homogeneous, which adds 1 to every coordinate and makes it a direction.
     Vec3 light{sky.light_position[0] + 1, sky.light_position[1] + 1, sky.light_position[2] + 1};
