@@ -4,14 +4,15 @@
 #include <bit>
 #include <cmath>
 #include <tuple>
+#include <unordered_set>
 
 namespace vldac::miniworld {
 
 namespace {
 
 constexpr float kBlocked = -1.0f, kFar = 1e9f;
-constexpr double kMargin = 0.03;    // metres that ways keep from things, beyond the agent's radius
-constexpr int kMaxLeg = 160;        // steps straight ahead that an action considers
+constexpr double kMargin = 0.03;  // metres that ways keep from things, beyond the agent's radius
+constexpr int kMaxLeg = 160;      // steps straight ahead that an action considers
 constexpr double kPickLow = 0.03, kPickHigh = 0.15;  // metres inside of the range in which a thing can be picked up
 
 class Fingerprint {
@@ -71,38 +72,38 @@ int64_t Oracle::planned(const World& world) const {
 // A* over poses that the agent's own moves reach. Positions closer than a third of a step count as one.
 void Oracle::plan(const World& world, const Errand& errand) {
   plan_.clear();
-  nodes_.clear();
-  seen_.clear();
-  queue_.clear();
+  std::vector<Node> nodes;
+  std::unordered_set<uint64_t> seen;
+  std::vector<std::pair<float, int>> queue;
   const Entity& agent = world.agent();
   double around = 2 * std::numbers::pi / turn_;
   bool is_round = std::abs(around - std::round(around)) < 1e-9;  // whole turns lead back to the same heading
+  int whole = static_cast<int>(std::round(around));
   auto heading_of = [&](int turns) { return agent.heading + turns * turn_; };
   auto is_later = [](const auto& a, const auto& b) { return a.first > b.first; };
   auto push = [&](const Node& node) {
     auto part = [&](double value) { return static_cast<uint64_t>(static_cast<int64_t>(std::floor(value / (step_ / 3)))) & 0xFFFFFF; };
-    int turns = is_round ? ((node.turns % static_cast<int>(std::round(around))) + static_cast<int>(std::round(around))) : node.turns;
-    if (is_round) turns %= static_cast<int>(std::round(around));
-    if (!seen_.insert(part(node.x) << 40 | part(node.z) << 16 | (static_cast<uint64_t>(turns) & 0xFFFF)).second) return;
+    int turns = is_round ? (node.turns % whole + whole) % whole : node.turns;
+    if (!seen.insert(part(node.x) << 40 | part(node.z) << 16 | (static_cast<uint64_t>(turns) & 0xFFFF)).second) return;
     float left = estimate({node.x, node.z}, heading_of(node.turns));
-    queue_.push_back({node.cost + left, static_cast<int>(nodes_.size())});
-    std::push_heap(queue_.begin(), queue_.end(), is_later);
-    nodes_.push_back(node);
+    queue.push_back({node.cost + left, static_cast<int>(nodes.size())});
+    std::push_heap(queue.begin(), queue.end(), is_later);
+    nodes.push_back(node);
   };
   push({agent.position.x, agent.position.z, 0, 0.0f, -1, 0});
-  while (!queue_.empty() && nodes_.size() < kMaxNodes) {
-    std::pop_heap(queue_.begin(), queue_.end(), is_later);
-    int index = queue_.back().second;
-    queue_.pop_back();
-    Node node = nodes_[static_cast<size_t>(index)];
+  while (!queue.empty() && nodes.size() < kMaxNodes) {
+    std::pop_heap(queue.begin(), queue.end(), is_later);
+    int index = queue.back().second;
+    queue.pop_back();
+    Node node = nodes[static_cast<size_t>(index)];
     Vec3 from{node.x, 0, node.z};
     double heading = heading_of(node.turns);
     if (is_done_at(world, errand, from, heading)) {
       if (errand.kind != Errand::Kind::kReach)
         plan_.push_back({node.x, node.z, heading, static_cast<int8_t>(errand.kind == Errand::Kind::kPick ? 4 : 5)});
-      for (; node.parent >= 0; ) {
+      while (node.parent >= 0) {
         int8_t action = node.action;
-        node = nodes_[static_cast<size_t>(node.parent)];
+        node = nodes[static_cast<size_t>(node.parent)];
         plan_.push_back({node.x, node.z, heading_of(node.turns), action});
       }
       return;
@@ -179,13 +180,13 @@ double Oracle::turns_at(Point at, double heading) const {
 }
 
 // The way's heading at every cell: to the cell some hops ahead.
-void Oracle::head() {
+void Oracle::head(const std::vector<int>& next) {
   constexpr int kHops = 6;
   for (int cell = 0; cell < columns_ * rows_; ++cell) {
     float left = steps_[static_cast<size_t>(cell)];
     if (left <= 0.0f || left == kFar) continue;
     int ahead = cell;
-    for (int hop = 0; hop < kHops && next_[static_cast<size_t>(ahead)] >= 0; ++hop) ahead = next_[static_cast<size_t>(ahead)];
+    for (int hop = 0; hop < kHops && next[static_cast<size_t>(ahead)] >= 0; ++hop) ahead = next[static_cast<size_t>(ahead)];
     int columns = ahead % columns_ - cell % columns_, rows = ahead / columns_ - cell / columns_;
     heading_[static_cast<size_t>(cell)] = static_cast<float>(std::atan2(-rows, columns));
   }
@@ -203,8 +204,7 @@ bool Oracle::update(const World& world, const Errand& errand) {
   key_ = print.value();
   measure(world, errand);
   block(world, errand);
-  spread(world, errand);
-  head();
+  spread(sow(world, errand));
   return true;
 }
 
@@ -222,7 +222,6 @@ void Oracle::measure(const World& world, const Errand& errand) {
   columns_ = std::clamp(static_cast<int>(std::ceil((max_x - min_x_) / cell_)), 1, kMaxSide);
   rows_ = std::clamp(static_cast<int>(std::ceil((max_z - min_z_) / cell_)), 1, kMaxSide);
   steps_.assign(static_cast<size_t>(columns_) * static_cast<size_t>(rows_), kFar);
-  next_.assign(steps_.size(), -1);
   heading_.assign(steps_.size(), 0.0f);
   const Entity& target = world.entity(errand.target);
   target_ = {target.position.x, target.position.z};
@@ -252,7 +251,8 @@ void Oracle::block(const World& world, const Errand& errand) {
   for (int row = 0; row < rows_; ++row)
     for (int column = 0; column < columns_; ++column) {
       Point at = centre(column, row);
-      bool is_inside = at.x > room.min_x - cell_ && at.x < room.max_x + cell_ && at.z > room.min_z - cell_ && at.z < room.max_z + cell_;
+      bool is_inside_x = at.x > room.min_x - cell_ && at.x < room.max_x + cell_;
+      bool is_inside = is_inside_x && at.z > room.min_z - cell_ && at.z < room.max_z + cell_;
       if (is_inside) steps_[static_cast<size_t>(row * columns_ + column)] = kBlocked;
     }
 }
@@ -263,7 +263,9 @@ void Oracle::block_circle(Point middle, double radius) {
 
 void Oracle::block_segment(const Segment& segment, double radius) {
   auto [a, b] = segment;
-  auto first = [&](double low, double origin) { return static_cast<int>(std::floor(std::clamp((low - radius - origin) / cell_, 0.0, 1e6))); };
+  auto first = [&](double low, double origin) {
+    return static_cast<int>(std::floor(std::clamp((low - radius - origin) / cell_, 0.0, 1e6)));
+  };
   auto last = [&](double high, double origin, int count) {
     return static_cast<int>(std::floor(std::clamp((high + radius - origin) / cell_, -1.0, count - 1.0)));
   };
@@ -279,7 +281,7 @@ void Oracle::block_segment(const Segment& segment, double radius) {
 }
 
 // Dijkstra's algorithm from the goal's cells over steps to the sixteen nearest directions.
-void Oracle::spread(const World& world, const Errand& errand) {
+void Oracle::spread(const std::vector<int>& cells) {
   struct Move {
     int column, row;
     float cost;
@@ -291,17 +293,14 @@ void Oracle::spread(const World& world, const Errand& errand) {
       bool is_direction = (row || column) && !((row % 2 == 0) && (column % 2 == 0));
       if (is_direction) moves[count++] = {column, row, static_cast<float>(std::hypot(row, column) * cell_ / step_)};
     }
-  queue_.clear();
-  for (int number : world.order()) {
-    const Entity& entity = world.entity(number);
-    bool is_target = errand.may_pick_any ? !entity.is_static && number != world.agent_number() : number == errand.target;
-    if (is_target) sow(world, errand, entity);
-  }
+  std::vector<int> next_cells(steps_.size(), -1);
+  std::vector<std::pair<float, int>> queue;
+  for (int cell : cells) queue.push_back({0.0f, cell});
   auto is_later = [](const auto& a, const auto& b) { return a.first > b.first; };
-  while (!queue_.empty()) {
-    std::pop_heap(queue_.begin(), queue_.end(), is_later);
-    auto [cost, cell] = queue_.back();
-    queue_.pop_back();
+  while (!queue.empty()) {
+    std::pop_heap(queue.begin(), queue.end(), is_later);
+    auto [cost, cell] = queue.back();
+    queue.pop_back();
     if (cost > steps_[static_cast<size_t>(cell)]) continue;
     int row = cell / columns_, column = cell % columns_;
     for (size_t i = 0; i < count; ++i) {
@@ -311,15 +310,26 @@ void Oracle::spread(const World& world, const Errand& errand) {
       float total = cost + moves[i].cost;
       if (steps_[static_cast<size_t>(next)] <= total) continue;  // blocked cells too: they are negative
       steps_[static_cast<size_t>(next)] = total;
-      next_[static_cast<size_t>(next)] = cell;
-      queue_.push_back({total, next});
-      std::push_heap(queue_.begin(), queue_.end(), is_later);
+      next_cells[static_cast<size_t>(next)] = cell;
+      queue.push_back({total, next});
+      std::push_heap(queue.begin(), queue.end(), is_later);
     }
   }
+  head(next_cells);
 }
 
-// The free cells around a target where the errand ends.
-void Oracle::sow(const World& world, const Errand& errand, const Entity& target) {
+// The free cells where the errand ends.
+std::vector<int> Oracle::sow(const World& world, const Errand& errand) {
+  std::vector<int> cells;
+  for (int number : world.order()) {
+    const Entity& entity = world.entity(number);
+    bool is_target = errand.may_pick_any ? !entity.is_static && number != world.agent_number() : number == errand.target;
+    if (is_target) sow_around(world, errand, entity, cells);
+  }
+  return cells;
+}
+
+void Oracle::sow_around(const World& world, const Errand& errand, const Entity& target, std::vector<int>& cells) {
   constexpr double kReach = 5.0;  // metres; enough for anything that fits into a room
   auto [x, y, z] = target.position;
   auto cell_of = [&](double value, double origin, int count) {
@@ -332,7 +342,7 @@ void Oracle::sow(const World& world, const Errand& errand, const Entity& target)
       if (steps_[cell] != kFar || !is_goal(world, errand, target, at)) continue;
       steps_[cell] = 0.0f;
       heading_[cell] = static_cast<float>(std::atan2(at.z - z, x - at.x));
-      queue_.push_back({0.0f, static_cast<int>(cell)});
+      cells.push_back(static_cast<int>(cell));
     }
 }
 
@@ -360,7 +370,8 @@ bool Oracle::is_done_at(const World& world, const Errand& errand, Vec3 from, dou
   if (errand.kind == Errand::Kind::kPick) return world.carrying() == World::kNone && can_pick(world, errand, from, heading);
   if (world.carrying() == World::kNone) return false;
   const Entity& held = world.entity(world.carrying());
-  return distance(from + forward_of(heading) * held_distance(world, held), target.position) < near_distance(world, held, target) - kSure;
+  Vec3 put = from + forward_of(heading) * held_distance(world, held);
+  return distance(put, target.position) < near_distance(world, held, target) - kSure;
 }
 
 // What the package's pick-up would find.

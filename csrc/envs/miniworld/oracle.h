@@ -1,14 +1,13 @@
 // The scripted expert: the shortest way to a thing on the free floor, turned into actions. It knows the whole world.
 //
 // A field holds, for every cell of a grid, the steps from there to where the errand is done, around walls and things. With it as the
-// guide, A* looks for the fewest actions, moving exactly as the world does. The plan is followed while the agent is where it says. Where
-// steps are random, or A* finds none among kMaxNodes poses, an action looks along every heading that turns can reach, goes as far as
-// that is free, and takes the way that costs fewest actions. Field and plan are made anew when the errand or the world has changed; only
-// environments that are asked for an expert have them.
+// guide, A* looks for the fewest actions, moving exactly as the world does; the plan is followed while the agent is where it says.
+// Where steps are random, or A* finds no plan among kMaxNodes poses, an action looks along every heading that turns can reach, goes as
+// far as that is free, and takes the way that costs fewest actions. Field and plan are made anew when the errand or the world has
+// changed, at most kMaxSide x kMaxSide cells; only environments that are asked for an expert have them.
 #pragma once
 
 #include <cstdint>
-#include <unordered_set>
 #include <vector>
 
 #include "envs/miniworld/world.h"
@@ -56,25 +55,28 @@ class Oracle {
     int8_t action;
   };
 
-  int64_t planned(const World& world) const;
-  int64_t greedy(const World& world, const Errand& errand) const;
-  void plan(const World& world, const Errand& errand);
-  bool is_done_at(const World& world, const Errand& errand, Vec3 from, double heading) const;
-  float estimate(Point at, double heading) const;
-
+  // The field.
   bool update(const World& world, const Errand& errand);
-  bool is_allowed(const World& world, const Errand& errand, Vec3 at) const;
   void measure(const World& world, const Errand& errand);
   void block(const World& world, const Errand& errand);
   void block_circle(Point centre, double radius);
   void block_segment(const Segment& segment, double radius);
-  void spread(const World& world, const Errand& errand);
-  void head();
-  void sow(const World& world, const Errand& errand, const Entity& target);
+  std::vector<int> sow(const World& world, const Errand& errand);
+  void sow_around(const World& world, const Errand& errand, const Entity& target, std::vector<int>& cells);
+  void spread(const std::vector<int>& cells);
+  void head(const std::vector<int>& next);
   bool is_goal(const World& world, const Errand& errand, const Entity& target, Point at) const;
-  bool can_pick(const World& world, const Errand& errand, Vec3 from, double heading) const;
-  bool is_free(const World& world, Vec3 agent, double heading) const;
   double turns_at(Point at, double heading) const;
+  float estimate(Point at, double heading) const;
+
+  // The plan, and the way without one.
+  void plan(const World& world, const Errand& errand);
+  int64_t planned(const World& world) const;
+  int64_t greedy(const World& world, const Errand& errand) const;
+  bool is_done_at(const World& world, const Errand& errand, Vec3 from, double heading) const;
+  bool can_pick(const World& world, const Errand& errand, Vec3 from, double heading) const;
+  bool is_allowed(const World& world, const Errand& errand, Vec3 at) const;
+  bool is_free(const World& world, Vec3 agent, double heading) const;
   Point centre(int column, int row) const { return {min_x_ + (column + 0.5) * cell_, min_z_ + (row + 0.5) * cell_}; }
   // The cell of a point, or -1 outside of the grid.
   int cell_at(Point at) const;
@@ -86,10 +88,6 @@ class Oracle {
   bool must_face_ = false;
   std::vector<float> steps_;    // to the goal: kBlocked for cells that are not free, kFar where there is no way
   std::vector<float> heading_;  // along the way to the goal
-  std::vector<int> next_;       // cell on the way to the goal
-  std::vector<std::pair<float, int>> queue_;
-  std::vector<Node> nodes_;
-  std::unordered_set<uint64_t> seen_;
   std::vector<Stop> plan_;
 };
 
