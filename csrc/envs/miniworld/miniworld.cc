@@ -60,7 +60,7 @@ EnvSpec spec_of(const WorldSpec& world) {
   spec.id = world.id;
   spec.max_episode_steps = world.max_episode_steps;
   spec.task_episode_steps = 128;
-  spec.fields = {"goal", "distance"};
+  spec.fields = {"goal"};
   spec.options = world.options;
   spec.options.push_back({"task", 0, "1: VL-DAC's task, whose actions are to turn left or right and to move forward or back"});
   spec.options.push_back({"builtin_assets", 0, "1: draw with the built-in textures and meshes instead of the miniworld package's"});
@@ -128,7 +128,8 @@ int MiniWorld::nearest_item() const {
 }
 
 void MiniWorld::facts(Facts& out) const {
-  const char *visible = "no", *side = "none", *distance = "none", *held = "nothing", *seen = "none", *seen_distance = "none";
+  const char *visible = "no", *side = "none", *distance = "none", *held = "nothing";
+  FixedText<16> seen;
   if (int number = world_.is_made() ? goal() : World::kNone; number != World::kNone) {
     const Entity &agent = world_.agent(), &entity = world_.entity(number);
     Vec3 offset{entity.position.x - agent.position.x, 0.0, entity.position.z - agent.position.z};
@@ -146,16 +147,15 @@ void MiniWorld::facts(Facts& out) const {
     visible = is_visible ? "yes" : "no";
     double half_turn = world_.params().of(Domain::kTurnStep).initial / 2;
     if (is_visible) {
-      seen = std::abs(bearing) <= half_turn ? "ahead" : bearing > 0 ? "left" : "right";
-      seen_distance = metres < 2.5 ? "near" : distance;
+      seen += metres < 2.5 ? "near " : metres < 5 ? "medium " : "far ";
+      seen += std::abs(bearing) <= half_turn ? "ahead" : bearing > 0 ? "left" : "right";
     }
   }
   if (int number = world_.carrying(); number != World::kNone) {
     const Entity& entity = world_.entity(number);
     held = entity.kind == EntityKind::kBox ? facts_of(entity.colour).name : facts_of(entity.mesh).name;
   }
-  out.text("goal", seen);
-  out.text("distance", seen_distance);
+  out.text("goal", seen.size() ? std::string_view(seen) : "none");
   out.text("goal_visible", visible);
   out.text("goal_side", side);
   out.text("goal_distance", distance);
