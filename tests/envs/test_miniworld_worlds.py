@@ -152,8 +152,8 @@ def test_actions_horizons_and_goals_are_the_packages() -> None:
     steps = {
         "CollectHealth": 1000, "FourRooms": 250, "Hallway": 250, "Maze": 1536, "MazeS2": 96, "MazeS3": 216, "MazeS3Fast": 300,
         "OneRoom": 180, "OneRoomS6": 100, "OneRoomS6Fast": 50, "PickupObjects": 400, "PutNext": 250, "RoomObjects": 0,
-        "Sidewalk": 150, "Sign": 20, "TMaze": 280, "TMazeLeft": 280, "TMazeRight": 280, "ThreeRooms": 400, "WallGap": 300, "YMaze": 280,
-        "YMazeLeft": 280, "YMazeRight": 280,
+        "Sidewalk": 150, "Sign": 20, "TMaze": 280, "TMazeLeft": 280, "TMazeRight": 280, "ThreeRooms": 400, "WallGap": 300,
+        "YMaze": 280, "YMazeLeft": 280, "YMazeRight": 280,
     }  # fmt: skip
     assert {name: spec.max_episode_steps for name, spec in specs.items()} == steps
     for name, spec in specs.items():
