@@ -32,11 +32,11 @@ struct TileDepth {
   }
 
  private:
-  // Edge-on faces are steeper than integers hold, and cover nothing.
+  // Edge-on faces may be steeper than integers hold, or not a number; they cover nothing.
   static int64_t fixed(double value) {
     constexpr double kLimit = 1e12;
     double scaled = value * (1 << kDepthBits);
-    return static_cast<int64_t>(scaled > kLimit ? kLimit : scaled < -kLimit ? -kLimit : scaled);
+    return static_cast<int64_t>(scaled > -kLimit ? std::min(scaled, kLimit) : -kLimit);
   }
 };
 

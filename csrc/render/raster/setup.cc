@@ -27,12 +27,14 @@ class Setup {
   }
 
  private:
-  // Beyond one side of the picture, behind the eye or too far off.
+  // Beyond one side of the picture, behind the eye, too far off, or nowhere at all.
   bool is_outside(const Vec4d* corners, int count) const {
     double width = work_.width, height = work_.height;
     unsigned all = 63;
     for (int i = 0; i < count; ++i) {
       const Vec4d& p = corners[i];
+      constexpr double kFarthest = 1e15;  // products of three stay numbers
+      if (!(std::abs(p.x) + std::abs(p.y) + std::abs(p.z) + std::abs(p.w) < kFarthest)) return true;
       unsigned out = (p.x < 0) | (p.x > width * p.w) << 1 | (p.y < 0) << 2 | (p.y > height * p.w) << 3 | (p.z < 0) << 4 |
                      (p.z > kDepthRange * p.w) << 5;
       all &= out;

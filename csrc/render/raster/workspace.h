@@ -64,6 +64,8 @@ struct Workspace {
     uint32_t local, hit;
   };
   std::vector<Hit> tile_hits;
+  std::vector<int16_t> tile_heads;  // of each face's pixels, see tile_kernel.h
+  std::vector<uint64_t> tile_seen;  // a bit for each face
   int width = 0, height = 0, tiles_x = 0, tiles_y = 0;
   float sky[3];  // 0..255
 
