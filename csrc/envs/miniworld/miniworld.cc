@@ -71,6 +71,7 @@ EnvSpec spec_of(const WorldSpec& world) {
   spec.observation.width = 80;
   spec.observation.height = 60;
   spec.limits_itself = true;
+  // Not is_bounded: placing things takes as many tries as it takes, and a picture is more work than waking a thread.
   spec.task_failure_reward = -1.0;
   spec.assets = "miniworld";
   spec.actions_with = world.has_fixed_domain   ? &sign_actions
