@@ -399,6 +399,7 @@ def main() -> int:
     arguments = parser.parse_args()
     ids = [spec.id for spec in _core.env_specs() if spec.id.startswith("MiniWorld-") and arguments.only in spec.id]
     package_modules()
+    made_of = commit(ROOT)  # before an hour goes by
     runs = []
     for env_id in ids:
         start = time.perf_counter()
@@ -419,7 +420,7 @@ def main() -> int:
     }  # fmt: skip
     row = {
         "claim": claim, "runs": runs, "command": "python " + " ".join(["benchmarks/miniworld_worlds.py", *sys.argv[1:]]),
-        "load": os.getloadavg(), "date": time.strftime("%Y-%m-%d"), "processor": processor_name(), "commit": commit(ROOT),
+        "load": os.getloadavg(), "date": time.strftime("%Y-%m-%d"), "processor": processor_name(), "commit": made_of,
         "versions": versions(("vldac", "numpy", "gymnasium", "miniworld")),
     }  # fmt: skip
     (arguments.out or RESULTS).mkdir(parents=True, exist_ok=True)

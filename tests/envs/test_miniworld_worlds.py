@@ -191,6 +191,22 @@ def test_success_is_the_reward_of_reaching_the_goal() -> None:
     env.close()
 
 
+def test_to_be_alive_at_the_limit_is_success_in_collect_health() -> None:
+    for limit, is_alive in ((40, True), (60, False)):
+        env = vldac.envs.make(
+            "MiniWorld-CollectHealth-v0", 1, textures="builtin", image_size=(28, 28), max_episode_steps=limit
+        )
+        env.reset(seed=0)
+        for _ in range(limit):
+            _, reward, terminated, truncated, info = env.step(np.array([0]))
+            if terminated[0] or truncated[0]:
+                break
+        final = info["final_info"]
+        assert final["success"][0] == is_alive == truncated[0] and final["length"][0] == (40 if is_alive else 50)
+        assert reward[0] == (2 if is_alive else -100) and final["facts"]["health"][0] == (20 if is_alive else 0)
+        env.close()
+
+
 def test_facts_tell_where_the_goal_is() -> None:
     """Turning on the spot in OneRoom (24 turns of 15 degrees) shows every side; ahead is visible in an empty room."""
     env = vldac.envs.make("MiniWorld-OneRoom-v0", 1, num_threads=1, textures="builtin", image_size=(28, 28))

@@ -14,6 +14,7 @@ namespace vldac::miniworld {
 struct DomainParam {
   const char* name;
   double initial, low, high;
+  const char* help;
 };
 
 // Scalars first, then vectors component by component. Angles are degrees, lengths metres.

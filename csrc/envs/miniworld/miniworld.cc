@@ -7,7 +7,8 @@ namespace vldac::miniworld {
 namespace {
 
 constexpr double kLoadSeconds = 10.0;  // a world is made in less than a thousandth of it
-constexpr std::array<const char*, 8> kActions{"turn_left", "turn_right", "move_forward", "move_back", "pickup", "drop", "toggle", "done"};
+constexpr std::array<const char*, 8> kActions{"turn_left", "turn_right", "move_forward", "move_back",
+                                              "pickup",    "drop",       "toggle",       "done"};
 
 const std::vector<std::string> kTaskActions{"turn left", "turn right", "move forward", "move back"};
 
@@ -50,8 +51,8 @@ double number_option(const Options& options, const char* name, double low, doubl
 int64_t whole_option(const Options& options, const char* name, int64_t low, int64_t high) {
   double value = options.at(name);
   if (!(static_cast<double>(low) <= value && value <= static_cast<double>(high)) || std::floor(value) != value)
-    throw std::invalid_argument(std::string(name) + ": expected a whole number, " + std::to_string(low) + " to " + std::to_string(high) +
-                                ", got " + std::to_string(value));
+    throw std::invalid_argument(std::string(name) + ": expected a whole number, " + std::to_string(low) + " to " +
+                                std::to_string(high) + ", got " + std::to_string(value));
   return static_cast<int64_t>(value);
 }
 
@@ -71,6 +72,7 @@ EnvSpec spec_of(const WorldSpec& world) {
   spec.observation.width = 80;
   spec.observation.height = 60;
   spec.limits_itself = true;
+  // Not is_bounded: placing things takes as many tries as it takes, and a picture is more work than waking a thread.
   spec.task_failure_reward = -1.0;
   spec.assets = "miniworld";
   spec.actions_with = world.has_fixed_domain   ? &sign_actions

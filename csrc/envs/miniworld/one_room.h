@@ -17,7 +17,8 @@ class OneRoom final : public GoTo {
             [](const Options& options) { return std::make_unique<OneRoom>(options); }};
   }
   explicit OneRoom(const Options& options)
-      : GoTo(options, whole_option(options, "own_max_episode_steps", 1, 1'000'000'000)), size_(number_option(options, "size", 2, 1000)) {}
+      : GoTo(options, whole_option(options, "own_max_episode_steps", 1, 1'000'000'000)),
+        size_(number_option(options, "size", 2, 1000)) {}
 
  protected:
   void generate(World& world, Context& context) override {

@@ -11,11 +11,14 @@ class PickupObjects final : public MiniWorld {
     return {spec_of({.id = id,
                      .num_actions = 5,
                      .max_episode_steps = 400,
-                     .options = {{"size", 12, "length of the room's sides, metres"}, {"num_objs", 5, "things in the room, 1 to 100"}}}),
+                     .options = {{"size", 12, "length of the room's sides, metres"},
+                                 {"num_objs", 5, "things in the room, 1 to 100"}}}),
             [](const Options& options) { return std::make_unique<PickupObjects>(options); }};
   }
   explicit PickupObjects(const Options& options)
-      : MiniWorld(options, 400), size_(number_option(options, "size", 2, 1000)), num_objects_(whole_option(options, "num_objs", 1, 100)) {}
+      : MiniWorld(options, 400),
+        size_(number_option(options, "size", 2, 1000)),
+        num_objects_(whole_option(options, "num_objs", 1, 100)) {}
 
   int goal() const override { return nearest_item(); }
   Errand errand() const override { return to_pick(goal(), true); }

@@ -8,7 +8,10 @@ namespace vldac::miniworld {
 class RoomObjects final : public MiniWorld {
  public:
   static EnvEntry entry(const char* id) {
-    return {spec_of({.id = id, .num_actions = 8, .max_episode_steps = 0, .options = {{"size", 10, "length of the room's sides, metres"}}}),
+    return {spec_of({.id = id,
+                     .num_actions = 8,
+                     .max_episode_steps = 0,
+                     .options = {{"size", 10, "length of the room's sides, metres"}}}),
             [](const Options& options) { return std::make_unique<RoomObjects>(options); }};
   }
   explicit RoomObjects(const Options& options) : MiniWorld(options, 0), size_(number_option(options, "size", 2, 1000)) {}
