@@ -17,6 +17,7 @@ class CollectHealth final : public MiniWorld {
   explicit CollectHealth(const Options& options) : MiniWorld(options, 1000), size_(number_option(options, "size", 2, 1000)) {}
 
   int goal() const override { return nearest_item(); }
+  Errand errand() const override { return to_pick(goal(), true); }
   void facts(Facts& out) const override {
     MiniWorld::facts(out);
     out.number("health", health_);

@@ -9,14 +9,16 @@ namespace {
 constexpr double kLoadSeconds = 10.0;  // a world is made in less than a thousandth of it
 constexpr std::array<const char*, 8> kActions{"turn_left", "turn_right", "move_forward", "move_back", "pickup", "drop", "toggle", "done"};
 
+const std::vector<std::string> kTaskActions{"turn left", "turn right", "move forward", "move back"};
+
 template <size_t N>
-std::vector<std::string> first_actions(const Options& options) {
-  size_t count = options.at("task") != 0.0 ? 4 : N;
-  return {kActions.begin(), kActions.begin() + static_cast<std::ptrdiff_t>(count)};
+std::vector<std::string> actions_of(const Options& options) {
+  if (options.at("task") != 0.0) return kTaskActions;
+  return {kActions.begin(), kActions.begin() + N};
 }
 
 std::vector<std::string> sign_actions(const Options& options) {
-  auto names = first_actions<4>(options);
+  auto names = actions_of<4>(options);
   if (options.at("task") == 0.0) names[3] = "end_episode";
   return names;
 }
@@ -58,7 +60,7 @@ EnvSpec spec_of(const WorldSpec& world) {
   spec.id = world.id;
   spec.max_episode_steps = world.max_episode_steps;
   spec.task_episode_steps = 128;
-  spec.fields = {"goal", "distance"};
+  spec.fields = {"goal"};
   spec.options = world.options;
   spec.options.push_back({"task", 0, "1: VL-DAC's task, whose actions are to turn left or right and to move forward or back"});
   spec.options.push_back({"builtin_assets", 0, "1: draw with the built-in textures and meshes instead of the miniworld package's"});
@@ -72,9 +74,9 @@ EnvSpec spec_of(const WorldSpec& world) {
   spec.task_failure_reward = -1.0;
   spec.assets = "miniworld";
   spec.actions_with = world.has_fixed_domain   ? &sign_actions
-                      : world.num_actions == 3 ? &first_actions<3>
-                      : world.num_actions == 5 ? &first_actions<5>
-                                               : &first_actions<8>;
+                      : world.num_actions == 3 ? &actions_of<3>
+                      : world.num_actions == 5 ? &actions_of<5>
+                                               : &actions_of<8>;
   spec.action_names = spec.actions_with({{"task", 0.0}});
   return spec;
 }
@@ -126,7 +128,8 @@ int MiniWorld::nearest_item() const {
 }
 
 void MiniWorld::facts(Facts& out) const {
-  const char *visible = "no", *side = "none", *distance = "none", *held = "nothing", *seen = "none", *seen_distance = "none";
+  const char *visible = "no", *side = "none", *distance = "none", *held = "nothing";
+  FixedText<16> seen;
   if (int number = world_.is_made() ? goal() : World::kNone; number != World::kNone) {
     const Entity &agent = world_.agent(), &entity = world_.entity(number);
     Vec3 offset{entity.position.x - agent.position.x, 0.0, entity.position.z - agent.position.z};
@@ -144,16 +147,15 @@ void MiniWorld::facts(Facts& out) const {
     visible = is_visible ? "yes" : "no";
     double half_turn = world_.params().of(Domain::kTurnStep).initial / 2;
     if (is_visible) {
-      seen = std::abs(bearing) <= half_turn ? "ahead" : bearing > 0 ? "left" : "right";
-      seen_distance = metres < 2.5 ? "near" : distance;
+      seen += metres < 2.5 ? "near " : metres < 5 ? "medium " : "far ";
+      seen += std::abs(bearing) <= half_turn ? "ahead" : bearing > 0 ? "left" : "right";
     }
   }
   if (int number = world_.carrying(); number != World::kNone) {
     const Entity& entity = world_.entity(number);
     held = entity.kind == EntityKind::kBox ? facts_of(entity.colour).name : facts_of(entity.mesh).name;
   }
-  out.text("goal", seen);
-  out.text("distance", seen_distance);
+  out.text("goal", seen.size() ? std::string_view(seen) : "none");
   out.text("goal_visible", visible);
   out.text("goal_side", side);
   out.text("goal_distance", distance);

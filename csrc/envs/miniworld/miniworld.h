@@ -35,8 +35,9 @@ class MiniWorld : public Env {
   StepResult step(int64_t action, Context& context) final;
   bool success() const final { return has_succeeded_; }
   int64_t oracle_action() const final { return world_.is_made() ? oracle_.action(world_, errand()) : Oracle::kNoAction; }
-  // What the picture shows, for the responses of tiny models: goal (ahead: no turn would bring it nearer to the middle; left, right; none:
-  // its middle is not on an 80x60 picture, or a wall is between) and distance (near below 2.5 m, middle below 5 m, far, none).
+  // goal: what the picture shows of it, for the responses of tiny models: its distance (near below 2.5 m, medium below 5 m, far) and its
+  // side (ahead: no turn would bring it nearer to the middle; left, right); none where its middle is not on an 80x60 picture, or a wall
+  // is between.
   // From the poses: goal_visible (yes, no: as goal is not none), goal_side (ahead within 15 degrees, behind
   // beyond 120, left, right) and goal_distance (near below 2 m, middle below 5 m, far), or none without a goal; carrying;
   // steps taken in the episode.
@@ -76,6 +77,11 @@ class MiniWorld : public Env {
   bool is_task() const { return is_task_; }
   // The nearest of those in the world that can be picked up.
   int nearest_item() const;
+  // Picking it up; in VL-DAC's task nothing can be.
+  Errand to_pick(int target, bool may_pick_any) const {
+    if (is_task_ || target == World::kNone) return {};
+    return {.kind = Errand::Kind::kPick, .target = target, .may_pick_any = may_pick_any};
+  }
 
   bool has_succeeded_ = false;
 

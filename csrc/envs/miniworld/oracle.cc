@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <tuple>
+#include <unordered_set>
 
 namespace vldac::miniworld {
 
 namespace {
 
 constexpr float kBlocked = -1.0f, kFar = 1e9f;
-constexpr double kMargin = 0.03;    // metres that ways keep from things, beyond the agent's radius
-constexpr int kMaxLeg = 160;        // steps straight ahead that an action considers
+constexpr double kMargin = 0.03;  // metres that ways keep from things, beyond the agent's radius
+constexpr int kMaxLeg = 160;      // steps straight ahead that an action considers
 constexpr double kPickLow = 0.03, kPickHigh = 0.15;  // metres inside of the range in which a thing can be picked up
 
 class Fingerprint {
@@ -34,13 +36,10 @@ double held_distance(const World& world, const Entity& held) {
   return 1.05 * (world.agent().radius.value + held.radius.value + world.max_forward_step());
 }
 
+bool is_frame(const Entity& entity) { return entity.kind == EntityKind::kImageFrame || entity.kind == EntityKind::kTextFrame; }
+
 double near_distance(const World& world, const Entity& a, const Entity& b) {
   return a.radius.value + b.radius.value + 1.1 * world.max_forward_step();
-}
-
-// How far a heading must turn to face along (dx, dz), in (-pi, pi].
-double turn_towards(double heading, double dx, double dz) {
-  return std::remainder(std::atan2(-dz, dx) - heading, 2 * std::numbers::pi);
 }
 
 }  // namespace
@@ -49,9 +48,98 @@ int64_t Oracle::action(const World& world, const Errand& errand) {
   step_ = world.params().of(Domain::kForwardStep).initial;
   turn_ = world.params().of(Domain::kTurnStep).initial * kDegree;
   if (errand.kind == Errand::Kind::kNone || step_ <= 0 || turn_ <= 0) return kNoAction;
-  update(world, errand);
+  bool is_new = update(world, errand);
+  if (world.is_random()) return greedy(world, errand);
+  int64_t next = is_new ? kNoAction : planned(world);
+  if (next == kNoAction && (is_new || !plan_.empty())) {  // an empty plan: A* has given up on this errand
+    plan(world, errand);
+    next = planned(world);
+  }
+  return next != kNoAction ? next : greedy(world, errand);
+}
+
+// What the plan says here.
+int64_t Oracle::planned(const World& world) const {
+  constexpr double kSame = 1e-6;
+  auto [x, z, heading] = std::tuple{world.agent().position.x, world.agent().position.z, world.agent().heading};
+  for (const Stop& stop : plan_) {
+    bool is_here = std::abs(stop.x - x) < kSame && std::abs(stop.z - z) < kSame && std::abs(stop.heading - heading) < kSame;
+    if (is_here) return stop.action;
+  }
+  return kNoAction;
+}
+
+// A* over poses that the agent's own moves reach. Positions closer than a third of a step count as one.
+void Oracle::plan(const World& world, const Errand& errand) {
+  plan_.clear();
+  std::vector<Node> nodes;
+  std::unordered_set<uint64_t> seen;
+  std::vector<std::pair<float, int>> queue;
   const Entity& agent = world.agent();
-  Plan best{kFar, 0};
+  double around = 2 * std::numbers::pi / turn_;
+  bool is_round = std::abs(around - std::round(around)) < 1e-9;  // whole turns lead back to the same heading
+  int whole = static_cast<int>(std::round(around));
+  auto heading_of = [&](int turns) { return agent.heading + turns * turn_; };
+  auto is_later = [](const auto& a, const auto& b) { return a.first > b.first; };
+  auto push = [&](const Node& node) {
+    auto part = [&](double value) { return static_cast<uint64_t>(static_cast<int64_t>(std::floor(value / (step_ / 3)))) & 0xFFFFFF; };
+    int turns = is_round ? (node.turns % whole + whole) % whole : node.turns;
+    if (!seen.insert(part(node.x) << 40 | part(node.z) << 16 | (static_cast<uint64_t>(turns) & 0xFFFF)).second) return;
+    float left = estimate({node.x, node.z}, heading_of(node.turns));
+    queue.push_back({node.cost + left, static_cast<int>(nodes.size())});
+    std::push_heap(queue.begin(), queue.end(), is_later);
+    nodes.push_back(node);
+  };
+  push({agent.position.x, agent.position.z, 0, 0.0f, -1, 0});
+  while (!queue.empty() && nodes.size() < kMaxNodes) {
+    std::pop_heap(queue.begin(), queue.end(), is_later);
+    int index = queue.back().second;
+    queue.pop_back();
+    Node node = nodes[static_cast<size_t>(index)];
+    Vec3 from{node.x, 0, node.z};
+    double heading = heading_of(node.turns);
+    if (is_done_at(world, errand, from, heading)) {
+      if (errand.kind != Errand::Kind::kReach)
+        plan_.push_back({node.x, node.z, heading, static_cast<int8_t>(errand.kind == Errand::Kind::kPick ? 4 : 5)});
+      while (node.parent >= 0) {
+        int8_t action = node.action;
+        node = nodes[static_cast<size_t>(node.parent)];
+        plan_.push_back({node.x, node.z, heading_of(node.turns), action});
+      }
+      return;
+    }
+    for (int side : {1, -1})
+      if (world.carrying() == World::kNone || is_free(world, from, heading + side * turn_))
+        push({node.x, node.z, node.turns + side, node.cost + 1, index, static_cast<int8_t>(side > 0 ? 0 : 1)});
+    Vec3 next = from + forward_of(heading) * step_;
+    if (is_allowed(world, errand, next) && is_free(world, next, heading))
+      push({next.x, next.z, node.turns, node.cost + 1, index, 2});
+  }
+}
+
+// How many actions are left from a pose, roughly.
+float Oracle::estimate(Point at, double heading) const {
+  int cell = cell_at(at);
+  float left = cell < 0 ? kBlocked : steps_[static_cast<size_t>(cell)];
+  if (left == kBlocked || left == kFar) return static_cast<float>(std::hypot(target_.x - at.x, target_.z - at.z) / step_);
+  return left + static_cast<float>(turns_at(at, heading));
+}
+
+// Whether the agent may stand there, for all that the errand forbids.
+bool Oracle::is_allowed(const World& world, const Errand& errand, Vec3 at) const {
+  if (errand.forbidden_room && world.rooms()[*errand.forbidden_room].contains(at)) return false;
+  if (!errand.avoids_others) return true;
+  for (int number : world.order())
+    if (number != world.agent_number() && number != errand.target && !is_frame(world.entity(number)) &&
+        distance(at, world.entity(number).position) < near_distance(world, world.agent(), world.entity(number)) + 1e-6)
+      return false;
+  return true;
+}
+
+int64_t Oracle::greedy(const World& world, const Errand& errand) const {
+  const Entity& agent = world.agent();
+  double least = kFar;
+  int64_t best = 2;
   // Headings by number of turns, to the left and to the right, as far as turning is not blocked.
   for (int side : {1, -1}) {
     int64_t turning = side > 0 ? 0 : 1;
@@ -59,61 +147,65 @@ int64_t Oracle::action(const World& world, const Errand& errand) {
       double heading = agent.heading + side * turns * turn_;
       if (turns > 0 && world.carrying() != World::kNone && !is_free(world, agent.position, heading)) break;
       auto consider = [&](double cost, int64_t action) {
-        if (cost < best.cost) best = {cost, turns > 0 ? turning : action};
+        if (cost >= least) return;
+        least = cost;
+        best = turns > 0 ? turning : action;
       };
-      if (is_done_facing(world, errand, heading)) consider(turns + 1, errand.kind == Errand::Kind::kBring ? 5 : 4);
+      if (errand.kind != Errand::Kind::kReach && is_done_at(world, errand, agent.position, heading))
+        consider(turns + 1, errand.kind == Errand::Kind::kBring ? 5 : 4);
       Vec3 forward = forward_of(heading);
       for (int leg = 1; leg <= kMaxLeg; ++leg) {
         Vec3 next = agent.position + forward * (leg * step_);
         // The first steps exactly, as the world will; the others on the grid.
-        if (leg <= 2 && !is_free(world, next, heading)) break;
+        if (leg <= 2 && !(is_allowed(world, errand, next) && is_free(world, next, heading))) break;
         int cell = cell_at({next.x, next.z});
         float left = cell < 0 ? kBlocked : steps_[static_cast<size_t>(cell)];
         if (left == kBlocked && leg > 2) break;
         if (left == kBlocked || left == kFar) continue;
         if (errand.kind == Errand::Kind::kReach && left < 1.0f)  // exactly where it ends
-          left = distance(next, world.entity(errand.target).position) < near_distance(world, agent, world.entity(errand.target)) ? 0.0f : 1.0f;
+          left = is_done_at(world, errand, next, heading) ? 0.0f : 1.0f;
         consider(turns + leg + left + turns_at({next.x, next.z}, heading), 2);
         if (left == 0.0f && !must_face_) break;
       }
     }
   }
-  return best.action;
+  return best;
 }
 
 // How many turns lie between a heading and the way on from a point; at the goal of picking and bringing, to face the target.
 double Oracle::turns_at(Point at, double heading) const {
   auto cell = static_cast<size_t>(cell_at(at));
-  if (steps_[cell] > 0.0f) return std::abs(std::remainder(heading_[cell] - heading, 2 * std::numbers::pi)) / turn_;
-  return must_face_ ? std::abs(turn_towards(heading, target_.x - at.x, target_.z - at.z)) / turn_ : 0.0;
+  if (steps_[cell] <= 0.0f && !must_face_) return 0.0;
+  return std::abs(std::remainder(heading_[cell] - heading, 2 * std::numbers::pi)) / turn_;
 }
 
 // The way's heading at every cell: to the cell some hops ahead.
-void Oracle::head() {
+void Oracle::head(const std::vector<int>& next) {
   constexpr int kHops = 6;
   for (int cell = 0; cell < columns_ * rows_; ++cell) {
     float left = steps_[static_cast<size_t>(cell)];
     if (left <= 0.0f || left == kFar) continue;
     int ahead = cell;
-    for (int hop = 0; hop < kHops && next_[static_cast<size_t>(ahead)] >= 0; ++hop) ahead = next_[static_cast<size_t>(ahead)];
+    for (int hop = 0; hop < kHops && next[static_cast<size_t>(ahead)] >= 0; ++hop) ahead = next[static_cast<size_t>(ahead)];
     int columns = ahead % columns_ - cell % columns_, rows = ahead / columns_ - cell / columns_;
     heading_[static_cast<size_t>(cell)] = static_cast<float>(std::atan2(-rows, columns));
   }
 }
 
-void Oracle::update(const World& world, const Errand& errand) {
+// Makes field anew where the errand or the world has changed, and says whether.
+bool Oracle::update(const World& world, const Errand& errand) {
   Fingerprint print;
-  for (uint64_t part : {static_cast<uint64_t>(errand.kind), static_cast<uint64_t>(errand.target), static_cast<uint64_t>(world.carrying())})
-    print.add(part);
+  int target = errand.may_pick_any ? World::kNone : errand.target;
+  for (int part : {static_cast<int>(errand.kind), target, world.carrying()}) print.add(static_cast<uint64_t>(part));
   for (const Segment& segment : world.segments()) print.add(segment.a), print.add(segment.b);
   for (int number : world.order())
     if (number != world.agent_number() && number != world.carrying()) print.add(world.entity(number).position);
-  if (print.value() == key_) return;
+  if (print.value() == key_) return false;
   key_ = print.value();
   measure(world, errand);
   block(world, errand);
-  spread(world, errand);
-  head();
+  spread(sow(world, errand));
+  return true;
 }
 
 // The grid covers all rooms but the forbidden one.
@@ -130,7 +222,6 @@ void Oracle::measure(const World& world, const Errand& errand) {
   columns_ = std::clamp(static_cast<int>(std::ceil((max_x - min_x_) / cell_)), 1, kMaxSide);
   rows_ = std::clamp(static_cast<int>(std::ceil((max_z - min_z_) / cell_)), 1, kMaxSide);
   steps_.assign(static_cast<size_t>(columns_) * static_cast<size_t>(rows_), kFar);
-  next_.assign(steps_.size(), -1);
   heading_.assign(steps_.size(), 0.0f);
   const Entity& target = world.entity(errand.target);
   target_ = {target.position.x, target.position.z};
@@ -152,7 +243,7 @@ void Oracle::block(const World& world, const Errand& errand) {
     if (number == world.agent_number() || number == world.carrying()) continue;
     const Entity& entity = world.entity(number);
     double reach = radius + entity.radius.value + kMargin;
-    if (errand.avoids_others && number != errand.target) reach = near_distance(world, agent, entity) + kMargin;
+    if (errand.avoids_others && number != errand.target && !is_frame(entity)) reach = near_distance(world, agent, entity) + kMargin;
     block_circle({entity.position.x, entity.position.z}, reach);
   }
   if (!errand.forbidden_room) return;
@@ -160,7 +251,8 @@ void Oracle::block(const World& world, const Errand& errand) {
   for (int row = 0; row < rows_; ++row)
     for (int column = 0; column < columns_; ++column) {
       Point at = centre(column, row);
-      bool is_inside = at.x > room.min_x - cell_ && at.x < room.max_x + cell_ && at.z > room.min_z - cell_ && at.z < room.max_z + cell_;
+      bool is_inside_x = at.x > room.min_x - cell_ && at.x < room.max_x + cell_;
+      bool is_inside = is_inside_x && at.z > room.min_z - cell_ && at.z < room.max_z + cell_;
       if (is_inside) steps_[static_cast<size_t>(row * columns_ + column)] = kBlocked;
     }
 }
@@ -171,7 +263,9 @@ void Oracle::block_circle(Point middle, double radius) {
 
 void Oracle::block_segment(const Segment& segment, double radius) {
   auto [a, b] = segment;
-  auto first = [&](double low, double origin) { return static_cast<int>(std::floor(std::clamp((low - radius - origin) / cell_, 0.0, 1e6))); };
+  auto first = [&](double low, double origin) {
+    return static_cast<int>(std::floor(std::clamp((low - radius - origin) / cell_, 0.0, 1e6)));
+  };
   auto last = [&](double high, double origin, int count) {
     return static_cast<int>(std::floor(std::clamp((high + radius - origin) / cell_, -1.0, count - 1.0)));
   };
@@ -187,7 +281,7 @@ void Oracle::block_segment(const Segment& segment, double radius) {
 }
 
 // Dijkstra's algorithm from the goal's cells over steps to the sixteen nearest directions.
-void Oracle::spread(const World& world, const Errand& errand) {
+void Oracle::spread(const std::vector<int>& cells) {
   struct Move {
     int column, row;
     float cost;
@@ -199,19 +293,14 @@ void Oracle::spread(const World& world, const Errand& errand) {
       bool is_direction = (row || column) && !((row % 2 == 0) && (column % 2 == 0));
       if (is_direction) moves[count++] = {column, row, static_cast<float>(std::hypot(row, column) * cell_ / step_)};
     }
-  queue_.clear();
-  for (int row = 0; row < rows_; ++row)
-    for (int column = 0; column < columns_; ++column) {
-      int cell = row * columns_ + column;
-      if (steps_[static_cast<size_t>(cell)] == kBlocked || !is_goal(world, errand, centre(column, row))) continue;
-      steps_[static_cast<size_t>(cell)] = 0.0f;
-      queue_.push_back({0.0f, cell});
-    }
+  std::vector<int> next_cells(steps_.size(), -1);
+  std::vector<std::pair<float, int>> queue;
+  for (int cell : cells) queue.push_back({0.0f, cell});
   auto is_later = [](const auto& a, const auto& b) { return a.first > b.first; };
-  while (!queue_.empty()) {
-    std::pop_heap(queue_.begin(), queue_.end(), is_later);
-    auto [cost, cell] = queue_.back();
-    queue_.pop_back();
+  while (!queue.empty()) {
+    std::pop_heap(queue.begin(), queue.end(), is_later);
+    auto [cost, cell] = queue.back();
+    queue.pop_back();
     if (cost > steps_[static_cast<size_t>(cell)]) continue;
     int row = cell / columns_, column = cell % columns_;
     for (size_t i = 0; i < count; ++i) {
@@ -221,16 +310,45 @@ void Oracle::spread(const World& world, const Errand& errand) {
       float total = cost + moves[i].cost;
       if (steps_[static_cast<size_t>(next)] <= total) continue;  // blocked cells too: they are negative
       steps_[static_cast<size_t>(next)] = total;
-      next_[static_cast<size_t>(next)] = cell;
-      queue_.push_back({total, next});
-      std::push_heap(queue_.begin(), queue_.end(), is_later);
+      next_cells[static_cast<size_t>(next)] = cell;
+      queue.push_back({total, next});
+      std::push_heap(queue.begin(), queue.end(), is_later);
     }
   }
+  head(next_cells);
 }
 
-// Whether the errand is done at a free place, or needs only that the agent faces the target there.
-bool Oracle::is_goal(const World& world, const Errand& errand, Point at) const {
-  const Entity &agent = world.agent(), &target = world.entity(errand.target);
+// The free cells where the errand ends.
+std::vector<int> Oracle::sow(const World& world, const Errand& errand) {
+  std::vector<int> cells;
+  for (int number : world.order()) {
+    const Entity& entity = world.entity(number);
+    bool is_target = errand.may_pick_any ? !entity.is_static && number != world.agent_number() : number == errand.target;
+    if (is_target) sow_around(world, errand, entity, cells);
+  }
+  return cells;
+}
+
+void Oracle::sow_around(const World& world, const Errand& errand, const Entity& target, std::vector<int>& cells) {
+  constexpr double kReach = 5.0;  // metres; enough for anything that fits into a room
+  auto [x, y, z] = target.position;
+  auto cell_of = [&](double value, double origin, int count) {
+    return static_cast<int>(std::clamp(std::floor((value - origin) / cell_), 0.0, count - 1.0));
+  };
+  for (int row = cell_of(z - kReach, min_z_, rows_); row <= cell_of(z + kReach, min_z_, rows_); ++row)
+    for (int column = cell_of(x - kReach, min_x_, columns_); column <= cell_of(x + kReach, min_x_, columns_); ++column) {
+      auto cell = static_cast<size_t>(row * columns_ + column);
+      Point at = centre(column, row);
+      if (steps_[cell] != kFar || !is_goal(world, errand, target, at)) continue;
+      steps_[cell] = 0.0f;
+      heading_[cell] = static_cast<float>(std::atan2(at.z - z, x - at.x));
+      cells.push_back(static_cast<int>(cell));
+    }
+}
+
+// Whether the errand is done at a place, or needs only that the agent faces the target there.
+bool Oracle::is_goal(const World& world, const Errand& errand, const Entity& target, Point at) const {
+  const Entity& agent = world.agent();
   Vec3 from{at.x, 0, at.z};
   double away = distance(from, target.position);
   if (errand.kind == Errand::Kind::kReach) return away < near_distance(world, agent, target) - 0.02;
@@ -241,15 +359,19 @@ bool Oracle::is_goal(const World& world, const Errand& errand, Point at) const {
   }
   double reach = 2.7 * agent.radius.value + target.radius.value;  // of the probe, and how far it goes ahead
   if (away >= reach - kPickHigh || away <= agent.radius.value + target.radius.value + kPickLow) return false;
-  return can_pick(world, errand, from, std::atan2(-(target_.z - at.z), target_.x - at.x));
+  return can_pick(world, errand, from, std::atan2(at.z - target.position.z, target.position.x - at.x));
 }
 
-bool Oracle::is_done_facing(const World& world, const Errand& errand, double heading) const {
-  const Vec3 from = world.agent().position;
+// Whether the errand is done at a pose, or by picking up or dropping there.
+bool Oracle::is_done_at(const World& world, const Errand& errand, Vec3 from, double heading) const {
+  const Entity &agent = world.agent(), &target = world.entity(errand.target);
+  constexpr double kSure = 1e-6;
+  if (errand.kind == Errand::Kind::kReach) return distance(from, target.position) < near_distance(world, agent, target) - kSure;
   if (errand.kind == Errand::Kind::kPick) return world.carrying() == World::kNone && can_pick(world, errand, from, heading);
-  if (errand.kind != Errand::Kind::kBring || world.carrying() == World::kNone) return false;
-  const Entity &held = world.entity(world.carrying()), &target = world.entity(errand.target);
-  return distance(from + forward_of(heading) * held_distance(world, held), target.position) < near_distance(world, held, target) - 1e-6;
+  if (world.carrying() == World::kNone) return false;
+  const Entity& held = world.entity(world.carrying());
+  Vec3 put = from + forward_of(heading) * held_distance(world, held);
+  return distance(put, target.position) < near_distance(world, held, target) - kSure;
 }
 
 // What the package's pick-up would find.

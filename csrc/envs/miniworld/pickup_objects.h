@@ -18,6 +18,7 @@ class PickupObjects final : public MiniWorld {
       : MiniWorld(options, 400), size_(number_option(options, "size", 2, 1000)), num_objects_(whole_option(options, "num_objs", 1, 100)) {}
 
   int goal() const override { return nearest_item(); }
+  Errand errand() const override { return to_pick(goal(), true); }
   void facts(Facts& out) const override {
     MiniWorld::facts(out);
     out.number("picked_up", num_picked_up_);

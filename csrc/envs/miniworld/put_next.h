@@ -18,6 +18,10 @@ class PutNext final : public MiniWorld {
 
   // The red box, and while it is carried the yellow one.
   int goal() const override { return world().carrying() == red_ ? yellow_ : red_; }
+  Errand errand() const override {
+    if (world().carrying() == World::kNone || is_task()) return to_pick(red_, false);
+    return {.kind = Errand::Kind::kBring, .target = yellow_};
+  }
 
  protected:
   void generate(World& world, Context& context) override {

@@ -12,6 +12,7 @@ class Sidewalk final : public GoTo {
             [](const Options& options) { return std::make_unique<Sidewalk>(options); }};
   }
   explicit Sidewalk(const Options& options) : GoTo(options, 150) {}
+  Errand errand() const override { return {.kind = Errand::Kind::kReach, .target = goal(), .forbidden_room = street_}; }
 
  protected:
   void generate(World& world, Context& context) override {

@@ -27,6 +27,7 @@ class Sign final : public MiniWorld {
         shape_(static_cast<size_t>(whole_option(options, "goal", 0, 1))) {}
 
   int goal() const override { return objects_[shape_][colour_]; }
+  Errand errand() const override { return {.kind = Errand::Kind::kReach, .target = goal(), .avoids_others = true}; }
   void facts(Facts& out) const override {
     MiniWorld::facts(out);
     out.text("goal_object", shape_ == 0 ? "box" : "key");
