@@ -5,12 +5,12 @@
     python benchmarks/miniworld.py memory    # PSS per extra environment, shared assets
     python benchmarks/miniworld.py reset     # CPU per reset, with its picture
 
-Both sides play uniformly random actions, without a time limit of Gymnasium's, with the package's textures. Ours runs in this
-process, `--num-envs` environments on one thread (and one environment alone, for the record); the package in two processes of its own
-(benchmarks/miniworld_package.py) on the system's OpenGL, with LP_NUM_THREADS=0 and with Mesa's default; the cheaper one counts. CPU
-time is user + system of the whole process. Sides take turns within each environment and size; medians of the turns are compared.
-The package's resets are timed apart and counted as often as episodes end in our play of the same worlds, so that short turns do
-not miss those of long episodes. This compares CPU with CPU: with a GPU, the package draws on that.
+Both sides play uniformly random actions in the worlds of the same seeds, others in each turn, without a time limit of Gymnasium's,
+with the package's textures. Ours runs in this process, `--num-envs` environments on one thread (and one alone, for the record); the
+package in two processes of its own (benchmarks/miniworld_package.py) on the system's OpenGL, with LP_NUM_THREADS=0 and with Mesa's
+default; the cheaper one counts. CPU time is user + system of the whole process. Sides take turns within each environment and size;
+medians of the turns are compared. The package's resets are timed apart and counted as often as episodes ended in our turns. This
+compares CPU with CPU: with a GPU, the package draws on that.
 Needs the extra miniworld, EGL and Mesa. Rows go to benchmarks/results. Exit code 1 if a claim does not hold.
 """
 
@@ -58,9 +58,8 @@ class Package:
     """The package in a process of its own."""
 
     def __init__(self, lp_num_threads: str | None) -> None:
-        environment = {
-            name: value for name, value in os.environ.items() if name not in ("LP_NUM_THREADS", "GALLIVM_PERF")
-        }
+        own = ("LP_NUM_THREADS", "GALLIVM_PERF")
+        environment = {name: value for name, value in os.environ.items() if name not in own}
         if lp_num_threads is not None:
             environment["LP_NUM_THREADS"] = lp_num_threads
         self.process = subprocess.Popen(
@@ -90,37 +89,29 @@ class Native:
     """Our pool, playing a script of uniformly random actions."""
 
     def __init__(self, env_id: str, size: Size, *, num_envs: int, **options: Any) -> None:
-        self.env: NativeVectorEnv = make(
-            env_id,
-            num_envs,
-            num_threads=1,
-            image_size=size,
-            rng="stream",
-            max_episode_steps=0,
-            textures="miniworld",
-            **options,
-        )
-        actions = len(self.env.action_names)
-        self.script = np.random.default_rng(0).integers(actions, size=(4096, num_envs))
+        options |= {"image_size": size, "rng": "stream", "textures": "miniworld"}
+        self.env: NativeVectorEnv = make(env_id, num_envs, num_threads=1, **options)
+        self.script = np.random.default_rng(0).integers(len(self.env.action_names), size=(4096, num_envs))
         self.taken = self.episodes = 0
-        self.env.reset(seed=0)
-        self._step(30)
 
-    def _step(self, count: int) -> None:
-        for _ in range(count):
+    def _some_steps(self) -> None:
+        for _ in range(8):
             _, _, terminated, truncated, _ = self.env.step(self.script[self.taken % 4096])
             self.episodes += int((terminated | truncated).sum())
             self.taken += 1
 
-    def play(self, seconds: float) -> float:
+    def play(self, seconds: float, seed: int) -> float:
         """Step for so much CPU time, and return microseconds per environment step, resets included."""
+        self.env.reset(seed=seed)
+        self._some_steps()
         start, taken = time.process_time(), self.taken
         while time.process_time() - start < seconds:
-            self._step(8)
+            self._some_steps()
         return 1e6 * (time.process_time() - start) / ((self.taken - taken) * self.env.num_envs)
 
     def reset(self, count: int) -> float:
         """Reset so many times, and return microseconds per environment."""
+        self.env.reset(seed=0)
         start = time.process_time()
         for _ in range(count):
             self.env.reset()
@@ -151,11 +142,13 @@ def turns(
     }
     times: dict[str, list[float]] = {name: [] for name in ours}
     answers: dict[str, list[dict[str, float]]] = {name: [] for name in packages}
-    for _ in range(arguments.repeats):
+    for turn in range(arguments.repeats):
+        seeds = range(turn * arguments.num_envs, (turn + 1) * arguments.num_envs)
         for name, native in ours.items():
-            times[name].append(native.play(arguments.seconds))
+            times[name].append(native.play(arguments.seconds, seeds[0]))
         for threads, package in packages.items():
-            answers[threads].append(package.ask("play", amount=2 * arguments.seconds) | package.ask("reset", amount=3))
+            played = package.ask("play", amount=2 * arguments.seconds, seeds=list(seeds))
+            answers[threads].append(played | package.ask("reset", amount=3))
     first = next(iter(ours.values()))
     episodes_per_step = first.episodes / (first.taken * first.env.num_envs)
     run: dict[str, Any] = {"env": env_id, "width": size[0], "height": size[1], "episodes_per_step": episodes_per_step}

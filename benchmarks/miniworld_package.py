@@ -1,9 +1,9 @@
 """The real MiniWorld package in a process of its own, for benchmarks/miniworld.py, which sends one JSON object a line.
 
-{"do": "open", "id": ..., "size": [width, height], "processor": bool}, then {"do": "play", "amount": seconds} and {"do": "reset",
-"amount": count}, then {"do": "close"}; {"do": "pss"} and {"do": "driver"} at any time. Each is answered with a line. CPU time is user
-and system time of the whole process, OpenGL's threads included. What helps the package is done: no checks by Gymnasium, no debugging
-of OpenGL, a first reset and some steps that nobody times.
+{"do": "open", "id": ..., "size": [width, height], "processor": bool}, then {"do": "play", "amount": seconds, "seeds": [...]} and
+{"do": "reset", "amount": count}, then {"do": "close"}; {"do": "pss"} and {"do": "driver"} at any time. Each is answered with a line.
+CPU time is user and system time of the whole process, OpenGL's threads included. What helps the package is done: no checks by
+Gymnasium, no debugging of OpenGL, a first reset and some steps that nobody times.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ import gymnasium as gym  # noqa: E402
 import miniworld  # noqa: E402, F401  (registers the environments)
 from pyglet.gl import gl_info  # noqa: E402
 
-WARM_STEPS = 30
-
 
 def cpu_s() -> float:
     """CPU time of this process and its children, seconds."""
@@ -41,7 +39,7 @@ class Player:
         self.process = self._processor() if with_processor else None
         self.taken = 0
         self.env.reset(seed=0)
-        self.play(0.0)
+        self._some_steps(30)
 
     def _processor(self) -> Any:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -55,30 +53,36 @@ class Player:
         if self.process is not None:
             self.process(obs["obs"] if isinstance(obs, dict) else obs)
 
-    def play(self, seconds: float) -> dict[str, float]:
-        """Step for so much CPU time; resets are timed apart."""
-        steps = resets = 0
-        step_s = reset_s = 0.0
-        while step_s < seconds or steps < WARM_STEPS:
-            start, is_over, before = cpu_s(), False, steps
-            while not is_over and steps - before < 16:
-                obs, _, terminated, truncated, _ = self.env.step(self.script[self.taken % 4096])
-                self._look(obs)
-                steps, self.taken = steps + 1, self.taken + 1
-                is_over = terminated or truncated
-            middle = cpu_s()
-            step_s += middle - start
-            if is_over:
-                self._look(self.env.reset()[0])
-                resets, reset_s = resets + 1, reset_s + cpu_s() - middle
-        return {"steps": steps, "step_s": step_s, "resets": resets, "reset_s": reset_s}
+    def play(self, amount: float, seeds: list[int]) -> dict[str, float]:
+        """Step for so much CPU time, shared among the worlds of some seeds; resets are not counted in."""
+        steps, step_s = 0, 0.0
+        for seed in seeds:
+            self.env.reset(seed=seed)
+            self._some_steps(4)
+            spent = 0.0
+            while spent < amount / len(seeds):
+                start = cpu_s()
+                steps += self._some_steps(8)
+                spent += cpu_s() - start
+            step_s += spent
+        return {"steps": steps, "step_s": step_s}
 
-    def reset(self, count: int) -> dict[str, float]:
+    def _some_steps(self, limit: int) -> int:
+        for count in range(1, limit + 1):
+            obs, _, terminated, truncated, _ = self.env.step(self.script[self.taken % 4096])
+            self._look(obs)
+            self.taken += 1
+            if terminated or truncated:
+                self.env.reset()
+                return count
+        return limit
+
+    def reset(self, amount: int) -> dict[str, float]:
         """Reset so many times."""
         start = cpu_s()
-        for _ in range(count):
+        for _ in range(amount):
             self._look(self.env.reset()[0])
-        return {"resets": count, "reset_s": cpu_s() - start}
+        return {"resets": amount, "reset_s": cpu_s() - start}
 
 
 def pss_bytes() -> int:
@@ -105,7 +109,7 @@ def main() -> None:
             pyglet.window.Window(width=1, height=1, visible=False)
             answer = {"driver": f"{gl_info.get_renderer()}, {gl_info.get_version()}"}
         elif player is not None:
-            answer = getattr(player, request["do"])(request["amount"])
+            answer = getattr(player, request.pop("do"))(**request)
         print(json.dumps(answer), file=answers, flush=True)
 
 

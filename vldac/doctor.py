@@ -26,7 +26,7 @@ _OPTIONAL = {
     "tensorboard": "log: [tensorboard]",
     "wandb": "log: [wandb]",
     "trackio": "log: [trackio]",
-    "miniworld": "oracle of tests",
+    "miniworld": "MiniWorld's textures (else built-in ones); oracle of tests",
     "alfworld": "oracle of tests",
     "envpool": "environments envpool:<id>",
 }

@@ -1,6 +1,6 @@
 """Which textures and meshes the MiniWorld environments draw with: the installed package's, or the built-in ones.
 
-A set is read and handed to the extension once per process, for all environments; it takes about as long as importing NumPy does.
+A set is read, or made, and handed to the extension once per process, for all environments.
 """
 
 from __future__ import annotations
