@@ -23,12 +23,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vldac.envs.miniworld.assets import asset_set
-from vldac.envs.miniworld.package import package_assets, package_folder
 
 from vldac import _core
 from vldac.envs import NativeVectorEnv, list_ids, make
@@ -40,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 IDS = [env_id for env_id in list_ids() if env_id.startswith("MiniWorld-")]
 SIZES = ((80, 60), (84, 56), (224, 224), (448, 448))
-PATCH_SIZES = ((84, 56), (224, 224), (448, 448))
+"""(width, height); for patches, 80x60 is resized to 84x56 on either side"""
 MODEL = "Qwen/Qwen2-VL-7B-Instruct"
 RATIOS = {"median": 8.0, "worst": 5.0}
 """Least ratio of the package's CPU to ours, at the sizes of FRAMES"""
@@ -90,7 +89,7 @@ class Package:
 class Native:
     """Our pool, playing a script of uniformly random actions."""
 
-    def __init__(self, env_id: str, num_envs: int, size: Size, **options: Any) -> None:
+    def __init__(self, env_id: str, size: Size, *, num_envs: int, **options: Any) -> None:
         self.env: NativeVectorEnv = make(
             env_id,
             num_envs,
@@ -131,15 +130,24 @@ class Native:
 # -- speed and patches ------------------------------------------------------------------------------------------------
 
 
-def turns(env_id: str, size: Size, arguments: argparse.Namespace, formats: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Let both sides play in turns; formats: options of `make` of each of our variants, by name."""
-    with_processor = arguments.what == "patches"
-    packages = {"0": Package("0"), "default": Package(None)}
+def all_turns(arguments: argparse.Namespace, formats: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Let both sides play every environment at every size; formats: options of `make` of our variants, by name."""
+    for env_id in arguments.ids:
+        packages = {"0": Package("0"), "default": Package(None)}
+        for size in arguments.sizes or SIZES:
+            yield turns(env_id, size, arguments, packages, formats)
+        for package in packages.values():
+            package.close()
+
+
+def turns(
+    env_id: str, size: Size, arguments: argparse.Namespace, packages: dict[str, Package], formats: dict[str, dict[str, Any]]
+) -> dict[str, Any]:  # fmt: skip
+    """Let both sides play one environment in turns."""
     for package in packages.values():
-        package.ask("open", id=env_id, size=size, processor=with_processor)
+        package.ask("open", id=env_id, size=size, processor=arguments.what == "patches")
     ours = {
-        name: Native(env_id, options.pop("num_envs", arguments.num_envs), size, **options)
-        for name, options in formats.items()
+        name: Native(env_id, size, **{"num_envs": arguments.num_envs} | options) for name, options in formats.items()
     }
     times: dict[str, list[float]] = {name: [] for name in ours}
     answers: dict[str, list[dict[str, float]]] = {name: [] for name in packages}
@@ -165,7 +173,7 @@ def turns(env_id: str, size: Size, arguments: argparse.Namespace, formats: dict[
     for native in ours.values():
         native.env.close()
     for package in packages.values():
-        package.close()
+        package.ask("close")
     return run
 
 
@@ -188,25 +196,19 @@ def summary(runs: list[dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:
 def speed(arguments: argparse.Namespace) -> bool:
     """Compare the CPU time per step with uint8 pictures."""
     runs = []
-    for env_id in arguments.ids:
-        for size in arguments.sizes or SIZES:
-            run = turns(env_id, size, arguments, {"vldac": {}, "vldac_alone": {"num_envs": 1}})
-            runs.append(run)
-            print(
-                f"{env_id} {size[0]}x{size[1]}: {run['vldac_us']:.1f} us (alone {run['vldac_alone_us']:.1f}), package "
-                f"{run['package_us']:.0f} us ({run['ratio']['vldac']:.1f}x)", flush=True,
-            )  # fmt: skip
+    for run in all_turns(arguments, {"vldac": {}, "vldac_alone": {"num_envs": 1}}):
+        runs.append(run)
+        print(
+            f"{run['env']} {run['width']}x{run['height']}: {run['vldac_us']:.1f} us (alone {run['vldac_alone_us']:.1f}), package "
+            f"{run['package_us']:.0f} us ({run['ratio']['vldac']:.1f}x)", flush=True,
+        )  # fmt: skip
     sizes = summary(runs, "vldac")
     gated = [sizes[key] for size in FRAMES if (key := f"{size[0]}x{size[1]}") in sizes]
     holds = all(row["median_ratio"] >= RATIOS["median"] and row["worst_ratio"] >= RATIOS["worst"] for row in gated)
     toward = {f"{w}x{h}": frames for (w, h), frames in FRAMES.items()}
     claim = {
-        "least_ratios": RATIOS,
-        "at": list(toward),
-        "toward_frames_per_s_core": toward,
-        "sizes": sizes,
-        "holds": holds,
-    }
+        "least_ratios": RATIOS, "at": list(toward), "toward_frames_per_s_core": toward, "sizes": sizes, "holds": holds,
+    }  # fmt: skip
     write_row("miniworld_speed", arguments, claim, runs)
     return holds
 
@@ -214,17 +216,16 @@ def speed(arguments: argparse.Namespace) -> bool:
 def patches(arguments: argparse.Namespace) -> bool:
     """Compare the CPU time per step with pictures as the model takes them."""
     spec = image_spec(known_processor(MODEL))
+    formats = {name: {"image_format": name, "image_spec": spec} for name in ("patches", "patches_u8")}
     runs = []
-    for env_id in arguments.ids:
-        for size in arguments.sizes or PATCH_SIZES:
-            formats = {name: {"image_format": name, "image_spec": spec} for name in ("patches", "patches_u8")}
-            run = turns(env_id, size, arguments, formats)
-            runs.append(run)
-            print(
-                f"{env_id} {size[0]}x{size[1]}: float32 {run['patches_us']:.1f} us ({run['ratio']['patches']:.1f}x), uint8 "
-                f"{run['patches_u8_us']:.1f} us ({run['ratio']['patches_u8']:.1f}x), package and processor "
-                f"{run['package_us']:.0f} us", flush=True,
-            )  # fmt: skip
+    for run in all_turns(arguments, formats):
+        runs.append(run)
+        print(
+            f"{run['env']} {run['width']}x{run['height']}: float32 {run['patches_us']:.1f} us ({run['ratio']['patches']:.1f}x), "
+            f"uint8 {run['patches_u8_us']:.1f} us ({run['ratio']['patches_u8']:.1f}x), package and processor "
+            f"{run['package_us']:.0f} us",
+            flush=True,
+        )  # fmt: skip
     sizes = {name: summary(runs, name) for name in ("patches", "patches_u8")}
     holds = all(row["median_ratio"] >= PATCH_RATIO for row in sizes["patches"].values())
     claim = {"least_median_ratio": PATCH_RATIO, "sizes": sizes, "holds": holds}
@@ -234,14 +235,24 @@ def patches(arguments: argparse.Namespace) -> bool:
 
 # -- memory and resets ------------------------------------------------------------------------------------------------
 
-OWN_PSS = """
-import sys
+PSS = """
+import json, sys, time
 import numpy as np
+from PIL import Image, PngImagePlugin
 from vldac.envs import make
+from vldac.envs.miniworld import assets, package
 
 def pss():
     return 1024 * next(int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith("Pss:"))
-
+"""
+ASSETS = """
+before, start = pss(), time.perf_counter()
+name = assets.ensure_assets("miniworld")
+seconds, resident = time.perf_counter() - start, pss() - before
+held = assets.asset_set(package.package_assets(package.package_folder())).bytes
+print(json.dumps({"name": name, "resident": resident, "held": held, "seconds": seconds}))
+"""
+OWN_PSS = """
 env_id, num_envs, width, height = sys.argv[1], *map(int, sys.argv[2:])
 env = make(env_id, num_envs, num_threads=1, image_size=(width, height), textures="miniworld")
 obs, info = env.reset(seed=0)
@@ -254,17 +265,19 @@ print(pss())
 
 def own_pss(env_id: str, num_envs: int, size: Size) -> int:
     """Return the proportional set size in bytes of a fresh process after 300 steps, one batch held as a training loop does."""
-    arguments = [env_id, *map(str, (num_envs, *size))]
-    done = subprocess.run([sys.executable, "-P", "-c", OWN_PSS, *arguments], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    return int(run_python(OWN_PSS, env_id, *map(str, (num_envs, *size))))
+
+
+def run_python(code: str, *arguments: str) -> str:
+    """Return what a fresh process prints."""
+    command = [sys.executable, "-P", "-c", PSS + code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def memory(arguments: argparse.Namespace) -> bool:
     """Measure processes with 1 and with 1 + 64 environments, the assets that they share, and the package's process."""
-    folder = package_folder()
-    assert folder is not None
-    shared = asset_set(package_assets(folder)).bytes
-    runs, holds = [], shared <= MAX_ASSET_BYTES
+    shared = json.loads(run_python(ASSETS))
+    runs, holds = [], shared["resident"] <= MAX_ASSET_BYTES
     for env_id in arguments.ids:
         for size in arguments.sizes or ((80, 60), (224, 224)):
             few, many = (own_pss(env_id, count, size) for count in (1, 65))
@@ -286,7 +299,7 @@ def memory(arguments: argparse.Namespace) -> bool:
                 f"{run['package_pss'] / 2**20:.0f} MiB", flush=True,
             )  # fmt: skip
     claim = {
-        "max_bytes_per_env": MAX_ENV_BYTES, "max_asset_bytes": MAX_ASSET_BYTES, "asset_bytes": shared, "holds": holds,
+        "max_bytes_per_env": MAX_ENV_BYTES, "max_asset_bytes": MAX_ASSET_BYTES, "assets": shared, "holds": holds,
     }  # fmt: skip
     write_row("miniworld_memory", arguments, claim, runs)
     return holds
@@ -298,7 +311,7 @@ def reset(arguments: argparse.Namespace) -> bool:
     for env_id in arguments.ids:
         package = Package("0")
         package.ask("open", id=env_id, size=(80, 60))
-        native = Native(env_id, arguments.num_envs, (80, 60))
+        native = Native(env_id, (80, 60), num_envs=arguments.num_envs)
         ours, theirs = [], []
         for _ in range(arguments.repeats):
             ours.append(native.reset(20) / 1e3)

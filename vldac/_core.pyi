@@ -470,9 +470,10 @@ class AssetSet:
         colours: NDArray[np.float32],
         chunks: Sequence[tuple[int, int, NDArray[np.uint8] | None]],
     ) -> None:
-        """A mesh with its bottom at y = 0, replacing one of that name. Arrays per corner, [3 * triangles, 3] (uvs: [.., 2], v upwards).
+        """A mesh with its bottom at y = 0, replacing one of that name. Arrays per corner, [3 * triangles, 3] (uvs: [.., 2]).
 
-        Chunks follow one another and cover all triangles: (first triangle, number of triangles, texture [H, W, 3] top row first, or None).
+        v points upwards. Chunks follow one another and cover all triangles: (first triangle, number of triangles, texture
+        [H, W, 3] top row first, or None).
         """
 
     def variants(self, name: str) -> int:
@@ -485,7 +486,9 @@ class AssetSet:
     def bytes(self) -> int: ...
 
 class Scene:
-    """A scene of its own, for tests and pictures: metres, y upwards, a heading a faces (cos a, 0, -sin a). Things are drawn in order."""
+    """A scene of its own, for tests and pictures: metres, y upwards, a heading a faces (cos a, 0, -sin a).
+
+    Things are drawn in order."""
 
     def __init__(self, assets: AssetSet) -> None:
         """Shows what is in `assets` at this moment."""

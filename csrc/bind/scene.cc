@@ -1,6 +1,9 @@
 // Textures, meshes and scenes of the rasteriser: assets come in here, and tests draw scenes of their own.
 #include <array>
 #include <optional>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "bind/bind.h"
 #include "render/raster/assets.h"
@@ -137,8 +140,14 @@ void bind_scene(py::module_& module) {
       .def("draw", &draw_scene, py::arg("eye"), py::arg("forward"), py::arg("fov_y"), py::arg("width"), py::arg("height"))
       .def("draw_top", &draw_scene_top, py::arg("min_x"), py::arg("max_x"), py::arg("min_z"), py::arg("max_z"), py::arg("width"), py::arg("height"))
       .def("depth", &scene_depth, py::arg("eye"), py::arg("forward"), py::arg("fov_y"), py::arg("width"), py::arg("height"));
-  module.def("install_assets", [](const std::string& name, const AssetSet& assets) { install_assets(name, assets); }, py::arg("name"),
-             py::arg("assets"));
+  module.def("install_assets",
+             [](const std::string& name, const AssetSet& assets) {
+               install_assets(name, assets);
+#ifdef __GLIBC__
+               malloc_trim(0);  // decoding has left megabytes of freed memory behind
+#endif
+             },
+             py::arg("name"), py::arg("assets"));
   module.def("has_assets", &has_assets, py::arg("name"));
   module.def("mip_levels", &mip_levels, py::arg("rgb"));
 }

@@ -47,6 +47,7 @@ class Facts {
   void clear() {
     entries_.clear();
     values_.clear();
+    values_.reserve(256);  // at once: lengths vary, and a rare long one must not allocate later
   }
   void text(const char* name, std::string_view value) {
     entries_.push_back({name, values_.size(), value.size(), false});

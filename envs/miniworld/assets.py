@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from vldac.envs.miniworld.builtin import builtin_assets
-from vldac.envs.miniworld.inventory import AssetData
+from vldac.envs.miniworld.inventory import AssetSource
 from vldac.envs.miniworld.package import package_assets, package_folder
 
 from vldac import _core
@@ -38,19 +38,18 @@ def ensure_assets(which: str = "auto") -> str:
         if which == "auto":
             which = "miniworld" if folder or "miniworld" in _FULL_NAMES else "builtin"
         if which not in _FULL_NAMES:
-            data = builtin_assets() if which == "builtin" else package_assets(_required(folder))
-            _core.install_assets(which, asset_set(data))
-            _FULL_NAMES[which] = data.name
+            source = builtin_assets() if which == "builtin" else package_assets(_required(folder))
+            _core.install_assets(which, asset_set(source))
+            _FULL_NAMES[which] = source.name
         return _FULL_NAMES[which]
 
 
-def asset_set(data: AssetData) -> _core.AssetSet:
+def asset_set(source: AssetSource) -> _core.AssetSet:
     """Return the extension's copy of a set."""
     assets = _core.AssetSet()
-    for name, variants in data.textures.items():
-        for texture in variants:
-            assets.add_texture(name, texture)
-    for name, mesh in data.meshes.items():
+    for name, texture in source.textures:
+        assets.add_texture(name, texture)
+    for name, mesh in source.meshes:
         chunks, first = [], 0
         for count, picture in mesh.parts:
             chunks.append((first, count, picture))

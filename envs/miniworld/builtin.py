@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from vldac.envs.miniworld.builtin_meshes import builtin_meshes
 from vldac.envs.miniworld.builtin_textures import builtin_textures
-from vldac.envs.miniworld.inventory import AssetData
+from vldac.envs.miniworld.inventory import AssetSource
 
 
-def builtin_assets() -> AssetData:
+def builtin_assets() -> AssetSource:
     """Return the built-in set: always the same bytes."""
-    return AssetData(name="builtin", textures=builtin_textures(), meshes=builtin_meshes())
+    return AssetSource(name="builtin", textures=builtin_textures(), meshes=builtin_meshes())

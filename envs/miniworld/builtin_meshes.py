@@ -15,13 +15,15 @@ Vector = Sequence[float]
 WHITE = (1.0, 1.0, 1.0)
 
 
-def builtin_meshes() -> dict[str, MeshData]:
-    """Return every mesh by name."""
-    meshes = {"medkit": _medkit(), "duckie": _duckie(), "building": _building(), "cone": _cone()}
+def builtin_meshes() -> Iterator[tuple[str, MeshData]]:
+    """Yield every mesh and its name."""
     for colour, rgb in COLOURS.items():
-        meshes[f"ball_{colour}"] = _ball(rgb, _extent(f"ball_{colour}"))
-        meshes[f"key_{colour}"] = _key(rgb, _extent(f"key_{colour}"))
-    return meshes
+        yield f"ball_{colour}", _ball(rgb)
+        yield f"key_{colour}", _key(rgb)
+    yield "medkit", _medkit()
+    yield "duckie", _duckie()
+    yield "building", _building()
+    yield "cone", _cone()
 
 
 class _Solid:
@@ -156,16 +158,16 @@ def _sphere(levels: int) -> np.ndarray:
     return faces
 
 
-def _ball(colour: Vector, extent: Vector) -> MeshData:
-    x, y, z = extent
+def _ball(colour: Vector) -> MeshData:
+    x, y, z = _extent("ball_red")
     solid = _Solid()
     solid.ball((0.0, y / 2, 0.0), (x, y / 2, z), colour, 3)
     return solid.finish()
 
 
-def _key(colour: Vector, extent: Vector) -> MeshData:
+def _key(colour: Vector) -> MeshData:
     """A key that stands on edge along z: a ring, a shaft, two teeth."""
-    x, y, z = extent
+    x, y, z = _extent("key_red")
     solid = _Solid()
     circle = _circle(2)
     centre_y, centre_z, outer, inner = y / 2, -z + y / 2, y / 2, 0.24 * y

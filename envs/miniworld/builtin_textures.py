@@ -6,7 +6,7 @@ Drawn with integer hashes and + - * / and sqrt alone, so that every machine draw
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -37,16 +37,19 @@ _STROKES: dict[str, list[list[Point]]] = {
 }  # fmt: skip
 
 
-def builtin_textures() -> dict[str, tuple[np.ndarray, ...]]:
-    """Return the variants of every texture, each [height, width, 3] uint8, the top row first."""
-    concrete = tuple(_concrete(tone, seed) for tone, seed in ((153, 1), (133, 2), (176, 3), (136, 4)))
-    return {
-        "floor_tiles_bw": (_checkered(),), "concrete": concrete, "concrete_tiles": (_ceiling_tiles(),),
-        "brick_wall": (_bricks((8, 4), stone=(126, 95, 82), mortar=(168, 160, 150), seed=6),),
-        "cinder_blocks": (_bricks((4, 2), stone=(120, 119, 113), mortar=(84, 84, 80), seed=7),),
-        "asphalt": (_asphalt(),), "slime": (_slime(),), "logo_mila": (_emblem(),),
-        **{f"chars/ch_0x{ord(letter)}": (_letter(letter),) for letter in _STROKES},
-    }  # fmt: skip
+def builtin_textures() -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and the picture [height, width, 3] uint8, the top row first, of every texture, variant after variant."""
+    yield "floor_tiles_bw", _checkered()
+    for tone, seed in ((153, 1), (133, 2), (176, 3), (136, 4)):
+        yield "concrete", _concrete(tone, seed)
+    yield "concrete_tiles", _ceiling_tiles()
+    yield "brick_wall", _bricks((8, 4), stone=(126, 95, 82), mortar=(168, 160, 150), seed=6)
+    yield "cinder_blocks", _bricks((4, 2), stone=(120, 119, 113), mortar=(84, 84, 80), seed=7)
+    yield "asphalt", _asphalt()
+    yield "slime", _slime()
+    yield "logo_mila", _emblem()
+    for letter in _STROKES:
+        yield f"chars/ch_0x{ord(letter)}", _letter(letter)
 
 
 def hashed(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -51,11 +52,12 @@ class MeshData:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AssetData:
-    """Everything that the 23 environments draw with."""
+class AssetSource:
+    """Everything that the 23 environments draw with, made or read while it is iterated over, once: a whole set of pictures in
+    Python's memory would stay resident beside the extension's."""
 
     name: str
     """what observations call it"""
-    textures: dict[str, tuple[np.ndarray, ...]] = field(repr=False)
-    """variants [height, width, 3] uint8, the top row first"""
-    meshes: dict[str, MeshData] = field(repr=False)
+    textures: Iterator[tuple[str, np.ndarray]]
+    """names and pictures [height, width, 3] uint8, the top row first, one variant after the other"""
+    meshes: Iterator[tuple[str, MeshData]]

@@ -6,24 +6,21 @@ Files are read whole and their checksums compared, so that a damaged one is an e
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import io
 import re
 import zlib
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from vldac.envs.miniworld.inventory import EXTENTS, TEXTURES, AssetData, MeshData
+from vldac.envs.miniworld.inventory import EXTENTS, TEXTURES, AssetSource, MeshData
 from vldac.envs.miniworld.obj import Geometry, Material, damaged, parse_mtl, parse_obj
 
 MAX_SIZE = 4096
 """Texels a side"""
 _PNG = b"\x89PNG\r\n\x1a\n"
-Decode = Callable[[Path], "Future[np.ndarray]"]
 
 
 def package_folder() -> Path | None:
@@ -33,42 +30,48 @@ def package_folder() -> Path | None:
     return folder if folder and (folder / "miniworld.py").exists() else None
 
 
-def package_assets(folder: Path) -> AssetData:
-    """Return the package's set. Raises EnvError for a file that is missing or damaged, or a mesh whose extents are others."""
+def package_assets(folder: Path) -> AssetSource:
+    """Return the package's set.
+
+    Iterating over it raises EnvError for a file that is missing or damaged, and for a mesh whose extents are others.
+    """
     version = re.search(r'^__version__ = "([^"]+)"', _text(folder / "__init__.py"), re.MULTILINE)
     if version is None:
         raise damaged("the package's __version__", "none", str(folder / "__init__.py"))
-    with ThreadPoolExecutor(4) as threads:  # Pillow decodes without holding the interpreter
-        decode = functools.cache(lambda path: threads.submit(read_picture, path))
-        files = {
-            name: [decode(folder / "textures" / f"{name}_{k + 1}.png") for k in range(variants)]
-            for name, variants in TEXTURES.items()
-        }
-        parsed: dict[tuple[str, frozenset[str]], Geometry] = {}  # balls and keys differ in their materials alone
-        meshes = {name: read_mesh(folder / "meshes" / f"{name}.obj", decode, parsed) for name in EXTENTS}
-        textures = {name: tuple(file.result() for file in variants) for name, variants in files.items()}
-    for name, mesh in meshes.items():
-        if not np.array_equal(mesh.extent, np.array(EXTENTS[name], np.float32)):
-            expected = f"largest x, y and z of {EXTENTS[name]}, from which a radius follows"
+    return AssetSource(name=f"miniworld {version[1]}", textures=_textures(folder), meshes=_meshes(folder))
+
+
+def _textures(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    for name, variants in TEXTURES.items():
+        for k in range(1, variants + 1):
+            yield name, read_picture(folder / "textures" / f"{name}_{k}.png")
+
+
+def _meshes(folder: Path) -> Iterator[tuple[str, MeshData]]:
+    parsed: dict[tuple[str, frozenset[str]], Geometry] = {}
+    for name, extent in EXTENTS.items():
+        mesh = read_mesh(folder / "meshes" / f"{name}.obj", parsed)
+        if not np.array_equal(mesh.extent, np.array(extent, np.float32)):
+            expected = f"largest x, y and z of {extent}, from which a radius follows"
             raise damaged(expected, str(mesh.extent), f"mesh {name} of {folder}")
-    return AssetData(name=f"miniworld {version[1]}", textures=textures, meshes=meshes)
+        yield name, mesh
 
 
-def read_mesh(path: Path, decode: Decode, parsed: dict[tuple[str, frozenset[str]], Geometry]) -> MeshData:
+def read_mesh(path: Path, parsed: dict[tuple[str, frozenset[str]], Geometry]) -> MeshData:
     """Return the mesh of an OBJ file with its materials: the MTL file and, for what has no material in it, the PNG file of its name.
 
-    decode: starts to read a picture. parsed: the geometry of files read before, by text and names of materials.
+    parsed: the geometry read before, by text and names of materials; balls and keys differ in their materials' colours alone.
     """
-    materials_path, default_path = path.with_suffix(".mtl"), path.with_suffix(".png")
+    materials_path, picture_path = path.with_suffix(".mtl"), path.with_suffix(".png")
     materials = parse_mtl(_text(materials_path), str(materials_path)) if materials_path.exists() else {}
     key = _text(path), frozenset(materials)
     geometry = parsed[key] = parsed.get(key) or parse_obj(*key, str(path))
-    default = Material(colour=(1.0, 1.0, 1.0), texture=default_path.name if default_path.exists() else None)
+    default = Material(colour=(1.0, 1.0, 1.0), texture=picture_path.name if picture_path.exists() else None)
     used = [(materials[name] if name else default, count) for name, count in geometry.parts]
     colours = np.repeat(np.array([m.colour for m, _ in used], np.float32), [3 * count for _, count in used], axis=0)
     return MeshData(
         positions=geometry.positions, normals=geometry.normals, uvs=geometry.uvs, colours=colours.reshape(-1, 3, 3),
-        parts=tuple((n, decode(path.with_name(m.texture)).result() if m.texture else None) for m, n in used),
+        parts=tuple((n, read_picture(path.with_name(m.texture)) if m.texture else None) for m, n in used),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,11 +21,28 @@ import pytest
 from PIL import Image
 from vldac.envs.miniworld import assets, obj, package
 from vldac.envs.miniworld.builtin import builtin_assets
-from vldac.envs.miniworld.inventory import COLOURS, EXTENTS, TEXTURES, AssetData
+from vldac.envs.miniworld.inventory import COLOURS, EXTENTS, TEXTURES, AssetSource, MeshData
 
 from vldac import _core
 from vldac.envs import make
 from vldac.errors import EnvError
+
+
+@dataclass(frozen=True)
+class Assets:
+    """A set as a whole."""
+
+    name: str
+    textures: dict[str, list[np.ndarray]]
+    meshes: dict[str, MeshData]
+
+
+def whole(source: AssetSource) -> Assets:
+    textures: dict[str, list[np.ndarray]] = {}
+    for name, texture in source.textures:
+        textures.setdefault(name, []).append(texture)
+    return Assets(source.name, textures, dict(source.meshes))
+
 
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 2 1\nvn 0 0 1\n"
 
@@ -222,7 +240,7 @@ def folder(small_package: Path, tmp_path: Path) -> Path:
 
 
 def test_a_packages_files_become_a_set(folder: Path) -> None:
-    data = package.package_assets(folder)
+    data = whole(package.package_assets(folder))
     assert data.name == "miniworld 2.1.99"
     assert {name: len(variants) for name, variants in data.textures.items()} == TEXTURES
     with Image.open(folder / "textures" / "concrete_3.png") as image:
@@ -235,7 +253,7 @@ def test_a_packages_files_become_a_set(folder: Path) -> None:
 
 
 def test_a_mesh_takes_the_picture_of_its_name_unless_its_material_names_one(folder: Path) -> None:
-    data = package.package_assets(folder)
+    data = whole(package.package_assets(folder))
     cone = package.read_picture(folder / "meshes" / "cone.png")
     for name in ("cone", "duckie"):
         ((count, texture),) = data.meshes[name].parts
@@ -273,7 +291,7 @@ def binary_mesh(folder: Path) -> Path:
 def test_a_missing_or_damaged_file_is_named(folder: Path, damage: Callable[[Path], Path]) -> None:
     path = damage(folder)
     with pytest.raises(EnvError) as caught:
-        package.package_assets(folder)
+        whole(package.package_assets(folder))
     assert caught.value.where == str(path)
     assert "--force-reinstall miniworld" in caught.value.do
 
@@ -286,7 +304,7 @@ def test_a_mesh_of_another_size_is_refused_since_physics_would_differ(folder: Pa
     )
     (folder / "meshes" / "medkit.obj").write_text(box(wrong))
     with pytest.raises(EnvError) as caught:
-        package.package_assets(folder)
+        whole(package.package_assets(folder))
     assert "from which a radius follows" in caught.value.expected
     assert caught.value.where == f"mesh medkit of {folder}"
 
@@ -373,16 +391,16 @@ def test_an_unknown_set_is_an_error_with_a_suggestion() -> None:
 
 
 @pytest.fixture(scope="module")
-def builtin() -> AssetData:
-    return builtin_assets()
+def builtin() -> Assets:
+    return whole(builtin_assets())
 
 
-def digest(data: AssetData) -> str:
+def digest(data: Assets) -> str:
     found = hashlib.sha256()
-    for variants in data.textures.values():
+    for _, variants in sorted(data.textures.items()):
         for texture in variants:
             found.update(repr(texture.shape).encode() + texture.tobytes())
-    for mesh in data.meshes.values():
+    for _, mesh in sorted(data.meshes.items()):
         for array in (mesh.positions, mesh.normals, mesh.uvs, mesh.colours):
             assert array.dtype == np.float32
             found.update(repr(array.shape).encode() + array.tobytes())
@@ -391,12 +409,12 @@ def digest(data: AssetData) -> str:
     return found.hexdigest()
 
 
-def test_the_builtin_set_is_always_the_same_bytes(builtin: AssetData) -> None:
+def test_the_builtin_set_is_always_the_same_bytes(builtin: Assets) -> None:
     """Pictures of environments change with these bytes. If that is meant, put the new digest here."""
-    assert digest(builtin) == "77fcb188db11d2a9a243f1a1e99b1ff2eac12ab85212cfb12bafc18ffb55274e"
+    assert digest(builtin) == "9383acaa40f0f83e7027fd9c5ca71159cba9083028d2a245e0a953c081dfeb9b"
 
 
-def test_the_builtin_set_has_upstreams_names_variants_and_extents(builtin: AssetData) -> None:
+def test_the_builtin_set_has_upstreams_names_variants_and_extents(builtin: Assets) -> None:
     assert {name: len(variants) for name, variants in builtin.textures.items()} == TEXTURES
     assert set(builtin.meshes) == set(EXTENTS)
     for name, mesh in builtin.meshes.items():
@@ -404,7 +422,7 @@ def test_the_builtin_set_has_upstreams_names_variants_and_extents(builtin: Asset
         assert mesh.positions[..., 1].min() == 0, name
 
 
-def test_builtin_meshes_are_seen_from_outside(builtin: AssetData) -> None:
+def test_builtin_meshes_are_seen_from_outside(builtin: Assets) -> None:
     """Corners run counter-clockwise around normals of length 1 that point away: the enclosed volume is positive."""
     for name, mesh in builtin.meshes.items():
         a, b, c = (mesh.positions[:, k] for k in range(3))
@@ -456,7 +474,7 @@ def test_worlds_and_physics_are_the_same_with_either_set(env_id: str) -> None:
     assert (obs["image"] != other_obs["image"]).mean() > 0.2
 
 
-def test_builtin_textures_are_as_bright_as_upstreams(builtin: AssetData) -> None:
+def test_builtin_textures_are_as_bright_as_upstreams(builtin: Assets) -> None:
     """Mean levels of the package's files, measured: a model that learned on one set meets no darkness in the other."""
     upstream = {
         "floor_tiles_bw": 132, "concrete": 151, "concrete_tiles": 161, "brick_wall": 102, "asphalt": 110,
@@ -466,7 +484,7 @@ def test_builtin_textures_are_as_bright_as_upstreams(builtin: AssetData) -> None
         assert builtin.textures[name][0].mean() == pytest.approx(level, abs=7), name
 
 
-def test_builtin_textures_repeat_without_a_seam(builtin: AssetData) -> None:
+def test_builtin_textures_repeat_without_a_seam(builtin: Assets) -> None:
     """Across the border of a texture that repeats, neighbours differ no more than they do inside."""
     for name in ("concrete", "concrete_tiles", "asphalt", "slime", "brick_wall", "cinder_blocks"):
         for texture in builtin.textures[name]:
@@ -529,7 +547,7 @@ def test_what_is_read_equals_what_the_package_itself_reads() -> None:
     def sha(array: np.ndarray) -> str:
         return hashlib.sha256(array.tobytes()).hexdigest()
 
-    data = package.package_assets(folder)
+    data = whole(package.package_assets(folder))
     for name, mesh in data.meshes.items():
         arrays, extent, pictures = meshes[name]
         assert extent == mesh.extent.tolist() == [np.float32(v) for v in EXTENTS[name]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -239,3 +241,13 @@ def test_a_goals_position_becomes_two_numbers_or_none() -> None:
     for wrong in ([1, 2], "left", [1, 0, float("inf")]):
         with pytest.raises(EnvError, match=r"\[x, y, z\] in metres"):
             upstream_options(GOAL, {"goal_pos": wrong}, None)
+
+
+def test_the_page_of_these_environments_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "miniworld.md").read_text(encoding="utf-8")
+    scope: dict[str, Any] = {}
+    exec(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[0], scope)
+    assert scope["poses"].shape == (16, 3) and scope["depth"].shape == (16, 224, 224, 1)
+    assert scope["view"].shape == (16, 256, 256, 3)
+    rows = re.findall(r"^\| ([A-Z][\w, ]+) \| \d", page, re.MULTILINE)
+    assert {f"MiniWorld-{name.strip()}-v0" for row in rows for name in row.split(",")} == set(IDS)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/pool.h"
+#include "tests/cpp/miniworld_assets.h"
 
 #define REQUIRE(condition)                                               \
   if (!(condition)) {                                                    \
@@ -108,6 +109,8 @@ Bench& bench_of(size_t index) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const bool has_assets = (miniworld::install_test_assets(), true);
+  (void)has_assets;
   Input input(data, size);
   Bench& bench = bench_of(input.byte() % registry().size());
   uint8_t kind = input.byte();

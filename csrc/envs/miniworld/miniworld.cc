@@ -9,14 +9,16 @@ namespace {
 constexpr double kLoadSeconds = 10.0;  // a world is made in less than a thousandth of it
 constexpr std::array<const char*, 8> kActions{"turn_left", "turn_right", "move_forward", "move_back", "pickup", "drop", "toggle", "done"};
 
+const std::vector<std::string> kTaskActions{"turn left", "turn right", "move forward", "move back"};
+
 template <size_t N>
-std::vector<std::string> first_actions(const Options& options) {
-  size_t count = options.at("task") != 0.0 ? 4 : N;
-  return {kActions.begin(), kActions.begin() + static_cast<std::ptrdiff_t>(count)};
+std::vector<std::string> actions_of(const Options& options) {
+  if (options.at("task") != 0.0) return kTaskActions;
+  return {kActions.begin(), kActions.begin() + N};
 }
 
 std::vector<std::string> sign_actions(const Options& options) {
-  auto names = first_actions<4>(options);
+  auto names = actions_of<4>(options);
   if (options.at("task") == 0.0) names[3] = "end_episode";
   return names;
 }
@@ -72,9 +74,9 @@ EnvSpec spec_of(const WorldSpec& world) {
   spec.task_failure_reward = -1.0;
   spec.assets = "miniworld";
   spec.actions_with = world.has_fixed_domain   ? &sign_actions
-                      : world.num_actions == 3 ? &first_actions<3>
-                      : world.num_actions == 5 ? &first_actions<5>
-                                               : &first_actions<8>;
+                      : world.num_actions == 3 ? &actions_of<3>
+                      : world.num_actions == 5 ? &actions_of<5>
+                                               : &actions_of<8>;
   spec.action_names = spec.actions_with({{"task", 0.0}});
   return spec;
 }

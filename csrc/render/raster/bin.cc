@@ -1,26 +1,9 @@
 #include "render/raster/bin.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace vldac::raster {
 namespace {
-
-struct Corner {
-  int32_t x, y;
-};
-
-int32_t snap(double pixels) { return static_cast<int32_t>(std::floor(pixels * kSubPixel + 0.5)); }
-
-// Its left is inside. Left edges and lower ones own the samples on them, so that neighbours share none and leave none out.
-Edge edge_of(const Corner& from, const Corner& to) {
-  int64_t rise = static_cast<int64_t>(to.y) - from.y, run = static_cast<int64_t>(to.x) - from.x;
-  bool owns = rise < 0 || (rise == 0 && run >= 0);
-  int64_t constant = rise * to.x - run * to.y - (owns ? 0 : 1);
-  constexpr int kShift = 5;  // from 1/256 to eighths: samples lie on multiples
-  static_assert(kEighths << kShift == kSubPixel);
-  return {static_cast<int32_t>(-rise), static_cast<int32_t>(run), constant >> kShift};
-}
 
 // Ends of an edge's values over a tile's samples, less its value at the corner.
 struct Reach {
@@ -31,14 +14,6 @@ Reach reach_of(const Edge& edge) {
   int64_t a = edge.a, b = edge.b;
   return {a * (a > 0 ? kFirstSample : kLastSample) + b * (b > 0 ? kFirstSample : kLastSample),
           a * (a > 0 ? kLastSample : kFirstSample) + b * (b > 0 ? kLastSample : kFirstSample)};
-}
-
-void append(Workspace& work, Bin& bin, uint32_t face) {
-  auto node = static_cast<uint32_t>(work.nodes.size());
-  work.nodes.push_back({face, kNone});
-  (bin.head == kNone ? bin.head : work.nodes[bin.tail].next) = node;
-  bin.tail = node;
-  ++bin.count;
 }
 
 }  // namespace
@@ -52,7 +27,10 @@ void bin_polygon(Workspace& work, const ClipPolygon& polygon, const Plane& depth
     if (count == 0 || corner.x != corners[count - 1].x || corner.y != corners[count - 1].y) corners[count++] = corner;
   }
   while (count > 1 && corners[0].x == corners[count - 1].x && corners[0].y == corners[count - 1].y) --count;
-  if (count < 3) return;
+  if (count >= 3) bin_corners(work, corners, count, depth, source);
+}
+
+void bin_corners(Workspace& work, const Corner* corners, int count, const Plane& depth, uint32_t source) {
   int64_t area = 0;
   int32_t low_x = INT32_MAX, high_x = INT32_MIN, low_y = INT32_MAX, high_y = INT32_MIN;
   for (int i = 0; i < count; ++i) {
@@ -60,15 +38,15 @@ void bin_polygon(Workspace& work, const ClipPolygon& polygon, const Plane& depth
     area += static_cast<int64_t>(a.x) * b.y - static_cast<int64_t>(b.x) * a.y;
     low_x = std::min(low_x, a.x), high_x = std::max(high_x, a.x), low_y = std::min(low_y, a.y), high_y = std::max(high_y, a.y);
   }
-  constexpr int kTileUnits = kTile * kSubPixel;
-  if (area <= 0 || high_x < 0 || high_y < 0 || low_x >= work.tiles_x * kTileUnits || low_y >= work.tiles_y * kTileUnits) return;
+  if (area <= 0 || high_x < 0 || high_y < 0 || low_x >= work.width * kSubPixel || low_y >= work.height * kSubPixel) return;
 
   Face face;
   face.first_edge = static_cast<uint32_t>(work.edges.size());
   face.num_edges = static_cast<uint32_t>(count);
-  face.tile_x0 = static_cast<uint16_t>(std::max(0, low_x) / kTileUnits), face.tile_y0 = static_cast<uint16_t>(std::max(0, low_y) / kTileUnits);
-  face.tile_x1 = static_cast<uint16_t>(std::min(work.tiles_x - 1, high_x / kTileUnits));
-  face.tile_y1 = static_cast<uint16_t>(std::min(work.tiles_y - 1, high_y / kTileUnits));
+  auto pixel = [](int32_t at, int size) { return static_cast<int16_t>(std::clamp(at >> 8, 0, size - 1)); };
+  static_assert(kSubPixel == 1 << 8);
+  face.x0 = pixel(low_x, work.width), face.x1 = pixel(high_x, work.width);
+  face.y0 = pixel(low_y, work.height), face.y1 = pixel(high_y, work.height);
   face.source = source;
   face.depth = {depth.at + 0.5, depth.dx / kEighths, depth.dy / kEighths};
   for (int i = 0; i < count; ++i) work.edges.push_back(edge_of(corners[i], corners[i + 1 < count ? i + 1 : 0]));
@@ -78,8 +56,8 @@ void bin_polygon(Workspace& work, const ClipPolygon& polygon, const Plane& depth
   const Edge* edges = work.edges.data() + face.first_edge;
   Reach reaches[kMaxCorners];
   for (int i = 0; i < count; ++i) reaches[i] = reach_of(edges[i]);
-  for (int ty = face.tile_y0; ty <= face.tile_y1; ++ty)
-    for (int tx = face.tile_x0; tx <= face.tile_x1; ++tx) {
+  for (int ty = face.y0 / kTile; ty <= face.y1 / kTile; ++ty)
+    for (int tx = face.x0 / kTile; tx <= face.x1 / kTile; ++tx) {
       bool is_out = false, is_covered = true;
       for (int i = 0; i < count; ++i) {
         int64_t at = edges[i].c + static_cast<int64_t>(edges[i].a) * tx * kTileEighths + static_cast<int64_t>(edges[i].b) * ty * kTileEighths;
@@ -87,11 +65,11 @@ void bin_polygon(Workspace& work, const ClipPolygon& polygon, const Plane& depth
         is_covered &= at + reaches[i].least >= 0;
       }
       if (is_out) continue;
-      Bin& bin = work.bins[static_cast<size_t>(ty) * work.tiles_x + tx];
+      Bin& bin = work.bin(tx, ty);
       TileDepth range(face.depth, tx, ty);
       if (range.least() > bin.nearest_cover) continue;
       if (is_covered) bin.nearest_cover = static_cast<int32_t>(std::min<int64_t>(bin.nearest_cover, std::max<int64_t>(range.greatest(), 0)));
-      append(work, bin, id);
+      append(work, bin, id, 0);
       is_seen = true;
     }
   if (is_seen) {

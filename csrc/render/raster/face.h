@@ -44,8 +44,8 @@ struct Surface {
 
 struct Face {
   uint32_t first_edge, num_edges;
-  uint16_t tile_x0, tile_y0, tile_x1, tile_y1;  // inclusive
-  uint32_t source;                              // of its surface: see Workspace::surface_of
+  int16_t x0, y0, x1, y1;  // pixels that it may touch, inclusive
+  uint32_t source;         // of its surface: see Workspace::surface_of
   Plane depth;                                  // 0 to 65535, half a unit added, at eighths (x, y)
 };
 

@@ -28,19 +28,19 @@ namespace {
 constexpr int kMaxSize = 4096;
 
 // What is in it is that of the last picture; nothing of it reaches the next one.
-raster::Workspace& begin(const Scene& scene, const raster::View& view, int width, int height) {
+raster::Workspace& begin(Isa isa, const Scene& scene, const raster::View& view, int width, int height) {
   if (width < 1 || height < 1 || width > kMaxSize || height > kMaxSize)
     throw std::invalid_argument("rasteriser: expected a picture of 1 to " + std::to_string(kMaxSize) + " pixels a side, got " + std::to_string(width) +
                                 " x " + std::to_string(height));
   thread_local raster::Workspace work;
   work.begin(width, height);
   for (int i = 0; i < 3; ++i) work.sky[i] = std::min(std::max(scene.sky[i], 0.0f), 1.0f) * 255.0f;
-  if (raster::is_finite(view)) raster::set_up(work, scene, view);
+  if (raster::is_finite(view)) raster::set_up(work, scene, view, raster::tile_functions(isa));
   return work;
 }
 
 void draw_view(Isa isa, const Scene& scene, const raster::View& view, uint8_t* rgb, int width, int height) {
-  auto& work = begin(scene, view, width, height);
+  auto& work = begin(isa, scene, view, width, height);
   raster::DrawTile draw = raster::tile_functions(isa).draw;
   for (int y = 0; y < work.tiles_y; ++y)
     for (int x = 0; x < work.tiles_x; ++x) draw(work, x, y, rgb);
@@ -57,7 +57,7 @@ void Rasterizer::draw(const Scene& scene, const TopCamera& camera, uint8_t* rgb,
 }
 
 void Rasterizer::depth(const Scene& scene, const Camera& camera, float* metres, int width, int height) const {
-  auto& work = begin(scene, raster::perspective_view(camera, width, height), width, height);
+  auto& work = begin(isa_, scene, raster::perspective_view(camera, width, height), width, height);
   thread_local std::vector<uint16_t> depths;
   depths.resize(static_cast<size_t>(width) * height);
   raster::ResolveDepth resolve = raster::tile_functions(isa_).depth;

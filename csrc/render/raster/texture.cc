@@ -40,7 +40,7 @@ Texture::Texture(int width, int height, std::span<const uint8_t> rgb) {
     total += static_cast<uint32_t>(w + 1) * static_cast<uint32_t>(h + 1);
     if (w == 1 && h == 1) break;
   }
-  texels_.assign(total + 1, 0);
+  texels_.assign(total + 2, 0);
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x) {
       const uint8_t* from = rgb.data() + (static_cast<size_t>(y) * width + x) * 3;

@@ -1,7 +1,7 @@
 // A picture on a surface, with its smaller copies (mip levels). Immutable and shared by all environments.
 //
 // Every row of a level ends with a copy of its first texel, and every level with a copy of its first row: the four neighbours that a
-// bilinear filter reads are two pairs in memory, also where the texture repeats. Two texels may be read from any position.
+// bilinear filter reads are two pairs in memory, also where the texture repeats. Four texels may be read from any position.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,8 @@ class Texture {
   Texture(int width, int height, std::span<const uint8_t> rgb);
   int width() const { return levels_.front().width; }
   int height() const { return levels_.front().height; }
+  bool is_power_of_two_x() const { return (width() & (width() - 1)) == 0; }
+  bool is_power_of_two_y() const { return (height() & (height() - 1)) == 0; }
   struct Level {
     int width, height;
     int stride;       // texels from one row to the next: width + 1

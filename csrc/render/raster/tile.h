@@ -11,9 +11,16 @@ using DrawTile = void (*)(Workspace& work, int tile_x, int tile_y, uint8_t* rgb)
 // The depth (0 to 65535) of the pixels' first samples, [height][width], the top row first.
 using ResolveDepth = void (*)(Workspace& work, int tile_x, int tile_y, uint16_t* depth);
 
+// Both of mesh_kernel.h.
+using SnapVertices = void (*)(const PlacedMesh& placed, int32_t* snapped_x, int32_t* snapped_y);
+using FindFront = void (*)(const PlacedMesh& placed, const int32_t* snapped_x, const int32_t* snapped_y, uint32_t first, uint32_t end,
+                           std::vector<uint32_t>& front);
+
 struct TileFunctions {
   DrawTile draw;
   ResolveDepth depth;
+  SnapVertices snap_vertices;
+  FindFront find_front;
 };
 
 TileFunctions tile_functions(Isa isa);

@@ -3,36 +3,36 @@
 #ifdef VLDAC_X86
 #include <immintrin.h>
 
-#include <stdexcept>
-
 #define VLDAC_TIER avx512
 #define VLDAC_LANES 16
 #define VLDAC_FN VLDAC_TARGET("avx512f,avx512bw,avx512dq,avx512vl")
+#include "render/raster/lanes.h"
 
 namespace vldac::raster::avx512 {
 namespace {
 
-using FilterSum = int32_t __attribute__((vector_size(16)));
+// Forms with a mask: GCC 12 warns of those without.
+constexpr __mmask16 kEvery = 0xFFFF;
 
-// Bytes of the lower and the upper row in turn: the left texels first, then the right ones.
-VLDAC_FN inline __attribute__((always_inline)) __m128i square(const uint32_t* lower, const uint32_t* upper) {
-  return _mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(lower)), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(upper)));
+VLDAC_INLINE Float floor_of(Float value) {
+  return reinterpret_cast<Float>(_mm512_mask_roundscale_ps(reinterpret_cast<__m512>(value), kEvery, reinterpret_cast<__m512>(value), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC));
 }
 
-// Eight texels, weighted: left and right columns of two rows of two levels.
-VLDAC_FN inline __attribute__((always_inline)) FilterSum filter(const uint32_t* low, const uint32_t* low_up, const uint32_t* high,
-                                                                const uint32_t* high_up, const int32_t* weights) {
-  __m128i zero = _mm_setzero_si128(), pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights));
-  __m128i near = square(low, low_up), far = square(high, high_up);
-  __m128i sum = _mm_madd_epi16(_mm_unpacklo_epi8(near, zero), _mm_shuffle_epi32(pairs, 0x00));
-  sum = _mm_add_epi32(sum, _mm_madd_epi16(_mm_unpackhi_epi8(near, zero), _mm_shuffle_epi32(pairs, 0x55)));
-  sum = _mm_add_epi32(sum, _mm_madd_epi16(_mm_unpacklo_epi8(far, zero), _mm_shuffle_epi32(pairs, 0xAA)));
-  sum = _mm_add_epi32(sum, _mm_madd_epi16(_mm_unpackhi_epi8(far, zero), _mm_shuffle_epi32(pairs, 0xFF)));
-  return reinterpret_cast<FilterSum>(sum);
+// The second where they are equal or not ordered.
+VLDAC_INLINE Float max_of(Float a, Float b) {
+  return reinterpret_cast<Float>(_mm512_mask_max_ps(reinterpret_cast<__m512>(a), kEvery, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
 }
+VLDAC_INLINE Float min_of(Float a, Float b) {
+  return reinterpret_cast<Float>(_mm512_mask_min_ps(reinterpret_cast<__m512>(a), kEvery, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+}
+
+VLDAC_INLINE uint32_t sign_bits(Int mask) { return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask)); }
+
+VLDAC_INLINE Int gather(const int32_t* from, Int index) { return reinterpret_cast<Int>(_mm512_mask_i32gather_epi32(reinterpret_cast<__m512i>(index), kEvery, reinterpret_cast<__m512i>(index), from, 4)); }
 
 }  // namespace
 }  // namespace vldac::raster::avx512
 
+#include "render/raster/tile_x86.h"
 #include "render/raster/tile_kernel.h"
 #endif

@@ -1,21 +1,19 @@
-// The functions of tile.h for one tier: included once by each tile_<tier>.cc, which defines VLDAC_TIER (a namespace), VLDAC_LANES and
-// VLDAC_FN (the target attribute of its functions), and filter() for its instructions.
+// The functions of tile.h for one tier: included once by each tile_<tier>.cc after lanes.h and what it defines with its instructions.
 //
 // A block is VLDAC_LANES pixels in two rows; block-major buffers hold a tile. Vectors of the compiler do the arithmetic, element by
 // element and without contraction, so that tiers agree.
 // No include guard: see above.
 
 #include <cstring>
+#include <stdexcept>
 
 #include "render/raster/bin.h"
+#include "render/raster/mesh_kernel.h"
 #include "render/raster/tile.h"
-
-#define VLDAC_INLINE VLDAC_FN inline __attribute__((always_inline))
 
 namespace vldac::raster::VLDAC_TIER {
 namespace {
 
-constexpr int kLanes = VLDAC_LANES;
 constexpr int kBlockWidth = kLanes / 2;
 constexpr int kBlocksAcross = kTile / kBlockWidth;
 constexpr int kBlocks = kTilePixels / kLanes;
@@ -24,36 +22,19 @@ constexpr uint32_t kSkyLocal = 0xFFFF;
 constexpr size_t kMaxLocal = 0xFFFF;
 constexpr float kWeightOne = 32767.0f;
 
-using Float = float __attribute__((vector_size(kLanes * 4)));
-using Int = int32_t __attribute__((vector_size(kLanes * 4)));
-using Word = uint32_t __attribute__((vector_size(kLanes * 4)));
-using Rgbx = float __attribute__((vector_size(16)));
-using Sum = int32_t __attribute__((vector_size(16)));
-
 struct LaneTable {
   alignas(64) int32_t x[kLanes], y[kLanes];
+  alignas(64) float center_x[kLanes], center_y[kLanes];
 };
 constexpr LaneTable lane_table() {
   LaneTable table{};
-  for (int i = 0; i < kLanes; ++i) table.x[i] = i % kBlockWidth, table.y[i] = i / kBlockWidth;
+  for (int i = 0; i < kLanes; ++i) {
+    table.x[i] = i % kBlockWidth, table.y[i] = i / kBlockWidth;
+    table.center_x[i] = static_cast<float>(i % kBlockWidth) + 0.5f, table.center_y[i] = static_cast<float>(i / kBlockWidth) + 0.5f;
+  }
   return table;
 }
 constexpr LaneTable kLaneTable = lane_table();
-
-template <class V, class T>
-VLDAC_INLINE V load(const T* from) {
-  V result;
-  std::memcpy(&result, from, sizeof result);
-  return result;
-}
-template <class T, class V>
-VLDAC_INLINE void store(T* to, const V& value) {
-  std::memcpy(to, &value, sizeof value);
-}
-VLDAC_INLINE Int ints(int32_t value) { return Int{} + value; }
-VLDAC_INLINE Float floats(float value) { return Float{} + value; }
-VLDAC_INLINE Float to_float(Int value) { return __builtin_convertvector(value, Float); }
-VLDAC_INLINE Int to_int(Float value) { return __builtin_convertvector(value, Int); }
 
 // Samples of a tile: depth << 16 | place in the tile's list of faces. The least word is nearest, and drawn first among equals.
 struct Samples {
@@ -83,7 +64,10 @@ VLDAC_FN void cover(Samples& samples, const Workspace& work, const Face& face, u
   TileDepth depth(face.depth, tile_x, tile_y);
   auto dx = static_cast<uint32_t>(depth.dx), dy = static_cast<uint32_t>(depth.dy), depth_at = static_cast<uint32_t>(depth.at);
   const Word depth_lanes = reinterpret_cast<Word>(lane_x) * dx + reinterpret_cast<Word>(lane_y) * dy;
-  for (int block = 0; block < kBlocks; ++block) {
+  // Only the rows of blocks that the face can touch.
+  int low = (face.y0 - tile_y * kTile) / 2, high = (face.y1 - tile_y * kTile) / 2;
+  const int first = low > 0 ? low * kBlocksAcross : 0, end = high < kTile / 2 - 1 ? (high + 1) * kBlocksAcross : kBlocks;
+  for (int block = first; block < end; ++block) {
     uint32_t block_x = block % kBlocksAcross * kBlockWidth * kEighths, block_y = block / kBlocksAcross * 2 * kEighths;
     for (int s = 0; s < kSamplesPerPixel; ++s) {
       uint32_t x = block_x + kSampleX[s], y = block_y + kSampleY[s];
@@ -129,14 +113,12 @@ VLDAC_FN LocalSurface localise(const Surface& surface, int tile_x, int tile_y) {
   return local;
 }
 
-VLDAC_INLINE Int rounded(Float value) { return to_int(value + 0.5f); }
-
-// What filter() needs of each pixel: where the lower left texels of its two levels are, and the weights of all eight, as pairs of
-// 16 bits (lower texel, upper texel) for the left and the right column.
+// What filter() needs of each pixel: where the lower left texels of its two levels are, how far on the upper ones, and the weights of
+// all eight, as pairs of 16 bits (lower texel, upper texel) for the left and the right column.
 struct Taps {
   alignas(64) uint32_t at[2][kLanes];
-  alignas(64) int32_t weights[kLanes][4];
   alignas(64) int32_t stride[2][kLanes];
+  alignas(64) uint32_t weights[4][kLanes];
 };
 
 struct Axis {
@@ -146,29 +128,22 @@ struct Axis {
 
 // Coordinates in a level of `size` texels that repeats.
 VLDAC_INLINE Axis axis_of(Float coordinate, int size, bool is_power_of_two) {
-  const float limit = 16777216.0f;
-  Float at;
-  if (is_power_of_two) {
-    at = coordinate * static_cast<float>(size) - 0.5f;
-  } else {
-    Float cut = coordinate > -limit ? coordinate : floats(-limit);
-    cut = cut < limit ? cut : floats(limit);
-    Int whole = to_int(cut);
-    whole += to_float(whole) > cut;
-    at = (cut - to_float(whole)) * static_cast<float>(size) - 0.5f;
-  }
-  at = at > -limit ? at : floats(-limit);
-  at = at < limit ? at : floats(limit);
-  Int index = to_int(at);
-  index += to_float(index) > at;
-  Float fraction = at - to_float(index);
+  if (!is_power_of_two) coordinate -= floor_of(coordinate);
+  Float at = coordinate * static_cast<float>(size) - 0.5f, whole = floor_of(at);
+  Int index = to_int(whole);
   if (is_power_of_two) {
     index &= size - 1;
   } else {
     index = index < 0 ? ints(size - 1) : index;
     index = index > size - 1 ? ints(size - 1) : index;
   }
-  return {index, fraction};
+  return {index, at - whole};
+}
+
+// Two weights (0 to 32767) in a word, rounded: the sums' last bits are integers.
+VLDAC_INLINE Word pair_of(Float low, Float high) {
+  const float magic = 12582912.0f;
+  return (reinterpret_cast<Word>(low + magic) & 0xFFFF) | (reinterpret_cast<Word>(high + magic) << 16);
 }
 
 // Differences from each 2 x 2 quad's first pixel to its right and its upper one, for all of its pixels.
@@ -193,52 +168,48 @@ VLDAC_INLINE Float level_of(Float u, Float v, const Texture& texture) {
   const auto width = static_cast<float>(texture.width()), height = static_cast<float>(texture.height());
   Float ux = quad_x(u) * width, vx = quad_x(v) * height, uy = quad_y(u) * width, vy = quad_y(v) * height;
   Float across = ux * ux + vx * vx, up = uy * uy + vy * vy;
-  Float rho = across > up ? across : up;
+  Float rho = max_of(across, up);
   Int bits = reinterpret_cast<Int>(rho);
   Float exponent = to_float((bits >> 23) - 128);
   Float mantissa = reinterpret_cast<Float>((bits & 0x7FFFFF) | 0x3F800000);
   Float level = (exponent + mantissa) * 0.5f;
-  level = level > 0.0f ? level : floats(0.0f);
-  float last = static_cast<float>(texture.levels().size() - 1);
-  return level < last ? level : floats(last);
+  return min_of(max_of(level, floats(0.0f)), floats(static_cast<float>(texture.levels().size() - 1)));
+}
+
+VLDAC_INLINE void taps_at(const Texture& texture, int level, Float u, Float v, Float blend, bool is_first, Int here, Taps& taps) {
+  const auto& levels = texture.levels();
+  const int last = static_cast<int>(levels.size()) - 1;
+  for (int part = 0; part < 2; ++part) {
+    const auto& size = levels[level + part < last ? level + part : last];
+    Axis x = axis_of(u, size.width, texture.is_power_of_two_x()), y = axis_of(v, size.height, texture.is_power_of_two_y());
+    Word at = reinterpret_cast<Word>(y.index * size.stride + x.index) + size.offset;
+    Float share = (part ? blend : 1.0f - blend) * kWeightOne;
+    Float right = x.fraction * share, left = share - right;
+    Float right_up = right * y.fraction, left_up = left * y.fraction;
+    Word pair_left = pair_of(left - left_up, left_up), pair_right = pair_of(right - right_up, right_up);
+    Int stride = ints(size.stride);
+    if (!is_first) {  // other lanes keep what another level gave them
+      at = here ? at : load<Word>(taps.at[part]);
+      stride = here ? stride : load<Int>(taps.stride[part]);
+      pair_left = here ? pair_left : load<Word>(taps.weights[part * 2]);
+      pair_right = here ? pair_right : load<Word>(taps.weights[part * 2 + 1]);
+    }
+    store(taps.at[part], at), store(taps.stride[part], stride);
+    store(taps.weights[part * 2], pair_left), store(taps.weights[part * 2 + 1], pair_right);
+  }
 }
 
 VLDAC_INLINE void taps_of(const Texture& texture, Float u, Float v, uint32_t active, Taps& taps) {
-  const auto& levels = texture.levels();
-  const int last = static_cast<int>(levels.size()) - 1;
   Float level = level_of(u, v, texture);
   Int low = to_int(level);
   Float blend = level - to_float(low);
-  alignas(64) int32_t lows[kLanes];
-  store(lows, low);
-  int first = last, end = 0;
-  for (uint32_t rest = active; rest; rest &= rest - 1) {
-    int at = lows[__builtin_ctz(rest)];
-    first = at < first ? at : first, end = at > end ? at : end;
-  }
-  bool is_power_of_two_x = (texture.width() & (texture.width() - 1)) == 0, is_power_of_two_y = (texture.height() & (texture.height() - 1)) == 0;
-  for (int l = first; l <= end; ++l) {
-    Int here = low == l;
-    for (int part = 0; part < 2; ++part) {
-      const auto& size = levels[l + part < last ? l + part : last];
-      Axis x = axis_of(u, size.width, is_power_of_two_x), y = axis_of(v, size.height, is_power_of_two_y);
-      Int at = y.index * size.stride + x.index + static_cast<int32_t>(size.offset);
-      Float share = (part ? blend : 1.0f - blend) * kWeightOne;
-      Float right = x.fraction * share, left = share - right;
-      Float right_up = right * y.fraction, left_up = left * y.fraction;
-      Int pair_left = rounded(left - left_up) | (rounded(left_up) << 16), pair_right = rounded(right - right_up) | (rounded(right_up) << 16);
-      Int stride = ints(size.stride);
-      if (first != end) {
-        at = here ? at : load<Int>(taps.at[part]);
-        stride = here ? stride : load<Int>(taps.stride[part]);
-      }
-      store(taps.at[part], at);
-      store(taps.stride[part], stride);
-      alignas(64) int32_t pairs[2][kLanes], mask[kLanes];
-      store(pairs[0], pair_left), store(pairs[1], pair_right), store(mask, here);
-      for (int i = 0; i < kLanes; ++i)
-        if (mask[i]) taps.weights[i][part * 2] = pairs[0][i], taps.weights[i][part * 2 + 1] = pairs[1][i];
-    }
+  bool is_first = true;
+  for (uint32_t rest = active; rest;) {  // nearly always one level, or two
+    int one = low[__builtin_ctz(rest)];
+    Int here = low == one;
+    taps_at(texture, one, u, v, blend, is_first, here, taps);
+    is_first = false;
+    rest &= ~sign_bits(here);
   }
 }
 
@@ -249,8 +220,8 @@ VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, Rgb
     for (int i = 0; i < kLanes; ++i) out[i] = flat;
     return;
   }
-  Float x = to_float(load<Int>(kLaneTable.x) + block % kBlocksAcross * kBlockWidth) + 0.5f;
-  Float y = to_float(load<Int>(kLaneTable.y) + block / kBlocksAcross * 2) + 0.5f;
+  Float x = load<Float>(kLaneTable.center_x) + static_cast<float>(block % kBlocksAcross * kBlockWidth);
+  Float y = load<Float>(kLaneTable.center_y) + static_cast<float>(block / kBlocksAcross * 2);
   Float w = 1.0f / at(surface.inverse_w, x, y);
   alignas(64) float lit[3][kLanes];
   if (surface.is_smooth) {
@@ -260,43 +231,56 @@ VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, Rgb
     for (int i = 0; i < kLanes; ++i) out[i] = Rgbx{lit[0][i], lit[1][i], lit[2][i], 0};
     return;
   }
+  // A surface's plane may run to infinity beside it; what is there is never shown, but must be an address.
+  const Float limit = floats(16384.0f);
+  Float u = min_of(max_of(at(surface.u, x, y) * w, -limit), limit), v = min_of(max_of(at(surface.v, x, y) * w, -limit), limit);
   Taps taps;
-  taps_of(*surface.texture, at(surface.u, x, y) * w, at(surface.v, x, y) * w, active, taps);
+  taps_of(*surface.texture, u, v, active, taps);
   constexpr float kScale = 1.0f / (kWeightOne * 255.0f);
   Rgbx colour = {surface.colour[0] * kScale, surface.colour[1] * kScale, surface.colour[2] * kScale, 0};
   const uint32_t* texels = surface.texture->texels();
   for (uint32_t rest = active; rest; rest &= rest - 1) {
     int i = __builtin_ctz(rest);
     if (surface.is_smooth) colour = Rgbx{lit[0][i] * kScale, lit[1][i] * kScale, lit[2][i] * kScale, 0};
-    const uint32_t *low = texels + taps.at[0][i], *high = texels + taps.at[1][i];
-    Sum sum = filter(low, low + taps.stride[0][i], high, high + taps.stride[1][i], taps.weights[i]);
+    const uint32_t *near = texels + taps.at[0][i], *far = texels + taps.at[1][i];
+    Sum sum = filter(near, near + taps.stride[0][i], far, far + taps.stride[1][i], &taps.weights[0][i]);
     out[i] = __builtin_convertvector(sum, Rgbx) * colour;
   }
 }
 
 // The tile's picture, block-major, to the rows of the whole one that exist.
 VLDAC_FN void write(const Rgbx* pixels, const Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
-  for (int block = 0; block < kBlocks; ++block)
-    for (int i = 0; i < kLanes; ++i) {
-      int x = tile_x * kTile + block % kBlocksAcross * kBlockWidth + i % kBlockWidth;
-      int y = tile_y * kTile + block / kBlocksAcross * 2 + i / kBlockWidth;
-      if (x >= work.width || y >= work.height) continue;
-      Rgbx pixel = pixels[block * kLanes + i];
-      pixel = pixel > 0.0f ? pixel : Rgbx{};
-      pixel = (pixel < 255.0f ? pixel : Rgbx{} + 255.0f) + 0.5f;
-      Sum whole = __builtin_convertvector(pixel, Sum);
-      uint8_t* to = rgb + (static_cast<size_t>(work.height - 1 - y) * work.width + x) * 3;
-      for (int c = 0; c < 3; ++c) to[c] = static_cast<uint8_t>(whole[c]);
+  int left = tile_x * kTile, bottom = tile_y * kTile;
+  int columns = work.width - left < kTile ? work.width - left : kTile, rows = work.height - bottom < kTile ? work.height - bottom : kTile;
+  for (int y = 0; y < rows; ++y) {
+    uint8_t* to = rgb + (static_cast<size_t>(work.height - 1 - bottom - y) * work.width + left) * 3;
+    alignas(16) uint8_t row[kTile * 4];
+    for (int x = 0; x < kTile; x += 4) {
+      constexpr int kBlockRow = kBlockWidth < 4 ? 2 : 4;  // pixels that lie side by side
+      const Rgbx* from = pixels + (y / 2 * kBlocksAcross + x / kBlockWidth) * kLanes + y % 2 * kBlockWidth + x % kBlockWidth;
+      const Rgbx* second = kBlockRow == 4 ? from + 2 : from + kLanes;
+      pack_four(from[0], from[1], second[0], second[1], row + x * 3);
     }
+    if (columns == kTile) {
+      std::memcpy(to, row, kTile * 3);
+    } else {
+      std::memcpy(to, row, static_cast<size_t>(columns) * 3);
+    }
+  }
 }
 
 // The tile's faces that may show, in the order in which they were drawn. Returns the one that hides all others, or kNone.
-VLDAC_FN uint32_t gather(Workspace& work, int tile_x, int tile_y) {
-  const Bin& bin = work.bins[static_cast<size_t>(tile_y) * work.tiles_x + tile_x];
-  work.tile_faces.clear();
-  for (uint32_t node = bin.head; node != kNone; node = work.nodes[node].next) {
-    const Face& face = work.faces[work.nodes[node].face];
-    if (TileDepth(face.depth, tile_x, tile_y).least() <= bin.nearest_cover) work.tile_faces.push_back(work.nodes[node].face);
+VLDAC_FN uint32_t gather_faces(Workspace& work, int tile_x, int tile_y) {
+  const Bin& bin = work.bin(tile_x, tile_y);
+  work.tile_faces.clear(), work.tile_hits.clear();
+  uint32_t last = kNone;
+  for (uint32_t at = bin.head; at != kNone; at = work.nodes[at].next) {
+    const BinNode& node = work.nodes[at];
+    bool is_hit = node.hit & kIsHit;
+    int64_t least = is_hit ? static_cast<int64_t>(node.hit >> 8 & 0xFFFF) : TileDepth(work.faces[node.face].depth, tile_x, tile_y).least();
+    if (least > bin.nearest_cover) continue;
+    if (node.face != last) work.tile_faces.push_back(last = node.face);
+    if (is_hit) work.tile_hits.push_back({static_cast<uint32_t>(work.tile_faces.size() - 1), node.hit});
   }
   if (work.tile_faces.size() >= kMaxLocal) throw std::runtime_error("rasteriser: 65,535 faces or more meet in 8 x 8 pixels");
   return work.tile_faces.size() == 1 && bin.nearest_cover < 65535 ? work.tile_faces[0] : kNone;
@@ -304,8 +288,16 @@ VLDAC_FN uint32_t gather(Workspace& work, int tile_x, int tile_y) {
 
 VLDAC_FN void resolve(Workspace& work, Samples& samples, int tile_x, int tile_y) {
   clear(samples);
-  for (size_t i = 0; i < work.tile_faces.size(); ++i)
-    cover(samples, work, work.faces[work.tile_faces[i]], static_cast<uint32_t>(i), tile_x, tile_y);
+  for (size_t i = 0; i < work.tile_faces.size(); ++i) {
+    const Face& face = work.faces[work.tile_faces[i]];
+    if (face.num_edges) cover(samples, work, face, static_cast<uint32_t>(i), tile_x, tile_y);
+  }
+  for (const auto& hit : work.tile_hits) {
+    int x = hit.hit & 7, y = hit.hit >> 3 & 7;
+    uint32_t& word = samples.words[hit.hit >> 6 & 3][(y / 2 * kBlocksAcross + x / kBlockWidth) * kLanes + y % 2 * kBlockWidth + x % kBlockWidth];
+    uint32_t found = (hit.hit >> 8 & 0xFFFF) << 16 | hit.local;
+    if (found < word) word = found;
+  }
 }
 
 // How much of each pixel shows face `local`, in quarters.
@@ -318,10 +310,10 @@ VLDAC_INLINE Int share_of(const Samples& samples, int block, uint32_t local) {
 VLDAC_FN void add_face(const Samples& samples, const LocalSurface& surface, uint32_t local, Rgbx* pixels) {
   for (int block = 0; block < kBlocks; ++block) {
     alignas(64) int32_t quarters[kLanes];
-    store(quarters, share_of(samples, block, local));
-    uint32_t active = 0;
-    for (int i = 0; i < kLanes; ++i) active |= static_cast<uint32_t>(quarters[i] != 0) << i;
+    Int share = share_of(samples, block, local);
+    uint32_t active = sign_bits(share > 0);
     if (!active) continue;
+    store(quarters, share);
     alignas(64) Rgbx colours[kLanes];
     shade(surface, block, active, colours);
     for (uint32_t rest = active; rest; rest &= rest - 1) {
@@ -333,7 +325,7 @@ VLDAC_FN void add_face(const Samples& samples, const LocalSurface& surface, uint
 
 VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
   alignas(64) Rgbx pixels[kTilePixels];
-  uint32_t only = gather(work, tile_x, tile_y);
+  uint32_t only = gather_faces(work, tile_x, tile_y);
   if (only != kNone) {
     LocalSurface surface = localise(work.surface_of(work.faces[only]), tile_x, tile_y);
     constexpr uint32_t kAll = kLanes == 32 ? 0xFFFFFFFF : (1u << kLanes) - 1;
@@ -346,10 +338,7 @@ VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
     resolve(work, samples, tile_x, tile_y);
     for (size_t i = 0; i < work.tile_faces.size(); ++i) {
       bool is_seen = false;
-      for (int block = 0; block < kBlocks && !is_seen; ++block) {
-        Int share = share_of(samples, block, static_cast<uint32_t>(i));
-        for (int lane = 0; lane < kLanes; ++lane) is_seen |= share[lane] != 0;
-      }
+      for (int block = 0; block < kBlocks && !is_seen; ++block) is_seen = sign_bits(share_of(samples, block, static_cast<uint32_t>(i)) > 0) != 0;
       if (is_seen)
         add_face(samples, localise(work.surface_of(work.faces[work.tile_faces[i]]), tile_x, tile_y), static_cast<uint32_t>(i), pixels);
     }
@@ -360,7 +349,7 @@ VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
 
 VLDAC_FN void resolve_depth(Workspace& work, int tile_x, int tile_y, uint16_t* depth) {
   Samples samples;
-  gather(work, tile_x, tile_y);
+  gather_faces(work, tile_x, tile_y);
   resolve(work, samples, tile_x, tile_y);
   for (int block = 0; block < kBlocks; ++block)
     for (int i = 0; i < kLanes; ++i) {
@@ -374,7 +363,7 @@ VLDAC_FN void resolve_depth(Workspace& work, int tile_x, int tile_y, uint16_t* d
 
 }  // namespace
 
-const TileFunctions kTileFunctions = {draw_tile, resolve_depth};
+const TileFunctions kTileFunctions = {draw_tile, resolve_depth, snap_vertices, find_front};
 
 }  // namespace vldac::raster::VLDAC_TIER
 

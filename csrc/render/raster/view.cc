@@ -18,8 +18,9 @@ Vec3d unit(const Vec3d& v) {
 Vec3d cross(const Vec3d& a, const Vec3d& b) { return {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]}; }
 
 // Rows in -w..w become pixels and depths.
-View to_pixels(const double (&clip)[4][4], int width, int height) {
+View to_pixels(const double (&clip)[4][4], const Vec4d& eye, int width, int height) {
   View view;
+  view.eye = eye;
   for (int i = 0; i < 4; ++i) {
     view.rows[0][i] = (clip[0][i] + clip[3][i]) * 0.5 * width;
     view.rows[1][i] = (clip[1][i] + clip[3][i]) * 0.5 * height;
@@ -44,7 +45,7 @@ View perspective_view(const Camera& camera, int width, int height) {
   }
   for (auto& row : clip) row[3] = -(row[0] * camera.eye[0] + row[1] * camera.eye[1] + row[2] * camera.eye[2]);
   clip[2][3] -= 2.0 * camera.far * camera.near / range;
-  return to_pixels(clip, width, height);
+  return to_pixels(clip, {camera.eye[0], camera.eye[1], camera.eye[2], 1.0}, width, height);
 }
 
 View top_view(const TopCamera& camera, int width, int height) {
@@ -53,7 +54,7 @@ View top_view(const TopCamera& camera, int width, int height) {
                        {0, 0, -2.0 / down, (camera.max_z + camera.min_z) / down},
                        {0, -1.0 / kTopRange, 0, 0},
                        {0, 0, 0, 1}};
-  return to_pixels(clip, width, height);
+  return to_pixels(clip, {0, 1, 0, 0}, width, height);
 }
 
 bool is_finite(const View& view) {

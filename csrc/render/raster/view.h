@@ -14,6 +14,8 @@ struct Vec4d {
 
 struct View {
   double rows[4][4];
+  // Where all lines of sight begin; w is 0 where they are parallel, and the rest points against them.
+  Vec4d eye;
 
   // Of a world position.
   Vec4d at(double x, double y, double z) const {
