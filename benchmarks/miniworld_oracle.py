@@ -64,7 +64,10 @@ def markdown(rows: dict[str, Any]) -> str:
             return "no expert | "
         return f"{row['success_rate']:.3f} | " + ("" if row["steps_mean"] is None else f"{row['steps_mean']:.0f}")
 
-    lines = ["| id | success in 128 steps | mean steps | success, upstream's own limit | mean steps |", "| --- " * 5 + "|"]
+    lines = [
+        "| id | success in 128 steps | mean steps | success, upstream's own limit | mean steps |",
+        "| --- " * 5 + "|",
+    ]
     lines += [f"| {name} | {cells(row['vldac'])} | {cells(row['upstream'])} |" for name, row in rows.items()]
     return "\n".join(lines)
 
@@ -73,7 +76,9 @@ def main(argv: list[str] | None = None) -> int:
     """Measure every id, or print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=200)
-    parser.add_argument("--markdown", action="store_true", help="print the table of the recorded rows and measure nothing")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table of the recorded rows and measure nothing"
+    )
     arguments = parser.parse_args(argv)
     if arguments.markdown:
         print(markdown(json.loads(RESULT.read_text(encoding="utf-8"))["rows"]))

@@ -82,8 +82,8 @@ def action_choices(env_id: str, facts: dict[str, Any], names: Sequence[str], mod
 
 def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = "uniform") -> list[Sample]:
     """Play at random (`action` as in TinyConfig.clone_action) from cloning seeds and return `count` samples."""
-    from vldac.envs import make
-    from vldac.envs.catalogue import is_foreign, own_options
+    from vldac.envs.catalogue import is_foreign
+    from vldac.player import make_env
 
     if is_foreign(env_config.id):
         raise ConfigError(
@@ -93,10 +93,7 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
         )  # fmt: skip
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 1])))
     num_envs = min(count, 64)
-    env = make(
-        env_config.id, num_envs, task=env_config.task, image_size=env_config.image_size, prompt=env_config.prompt,
-        max_episode_steps=env_config.max_episode_steps, num_threads=1, **own_options(env_config.id, env_config.options),
-    )  # fmt: skip
+    env = make_env(env_config, num_envs, num_threads=1)
     _ = env.image_size  # an error where there are no pictures
     obs, _ = env.reset(seed=_CLONE_SEED_BASE + seed * 100_000)
     samples: list[Sample] = []

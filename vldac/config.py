@@ -93,6 +93,8 @@ class EnvConfig:
     """Threads of the native stepper; null picks min(num_envs, cores)."""
     options: dict[str, float] = field(default_factory=dict)
     """The environment's own options, names and numbers in turn (solvable_only 1); `vldac envs` lists them."""
+    textures: Literal["auto", "miniworld", "builtin"] = "auto"
+    """MiniWorld's textures and meshes: the installed package's, the built-in ones, or the first of these that is there."""
     max_fault_frac: float = 0.05
     """An update in which more than this share of the steps were environment faults ends the run."""
 

@@ -232,6 +232,8 @@ def check_config(config: TrainConfig) -> None:
     refuse(
         versions, f"'paper' or 'short' for {env.id} (v1 to v3 are MiniWorld's)", env.prompt, "env.prompt", "use 'paper'"
     )
+    drawn = env.id.startswith("MiniWorld-") or env.textures == "auto"
+    refuse(drawn, f"'auto' for {env.id}, which draws with no textures", env.textures, "env.textures", "remove it")
     steps = rollout.steps_per_update
     refuse(
         steps >= env.num_envs and steps % env.num_envs == 0,

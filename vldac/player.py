@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vldac.actions import actions_of, parse_actions, resolve
-from vldac.config import TrainConfig
+from vldac.config import EnvConfig, TrainConfig
 from vldac.envs import make
 from vldac.envs.catalogue import own_options
 from vldac.policy import FrameFeatures, Policy, Responses
@@ -23,17 +23,18 @@ Window = tuple[FrameFeatures, ...]
 def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
     """Return the vector environment of a configuration."""
     env = config.env
+    return make_env(env, num_envs or env.num_envs, seed=config.seed, num_threads=env.num_threads)
+
+
+def make_env(env: EnvConfig, num_envs: int, **arguments: Any) -> Any:
+    """Return `num_envs` environments of a configuration; further arguments go to `make`."""
+    options = own_options(env.id, env.options)
+    if env.textures != "auto":
+        options["textures"] = env.textures
     return make(
-        env.id,
-        num_envs or env.num_envs,
-        seed=config.seed,
-        num_threads=env.num_threads,
-        task=env.task,
-        prompt=env.prompt,
-        image_size=env.image_size,
-        max_episode_steps=env.max_episode_steps,
-        **own_options(env.id, env.options),
-    )
+        env.id, num_envs, task=env.task, prompt=env.prompt, image_size=env.image_size, max_episode_steps=env.max_episode_steps,
+        **arguments, **options,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
