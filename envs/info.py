@@ -70,7 +70,9 @@ class BatchInfo(dict[str, Any]):
         assert batch is not None
         final = _final_info(batch, self._has_image)
         if self._textures is not None:
-            final["textures"] = np.where(batch.ended, np.array(self._textures, dtype=object), None)
+            drawn_with = np.full(batch.rows, None, dtype=object)
+            drawn_with[batch.ended] = self._textures
+            final["textures"] = drawn_with
             final["_textures"] = batch.ended.copy()
         return final
 

@@ -278,7 +278,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         with _translated("depth"):
             return self._pool.depths(self._ids(env_ids), width or own[0], height or own[1])
 
-    def render(self) -> tuple[np.ndarray, ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[np.ndarray, ...] | None:
         """With render_mode="rgb_array": a picture [height, width, 3] uint8 of every environment."""
         if self.render_mode is None:
             return None

@@ -125,6 +125,8 @@ def evaluate(
     path = Path(checkpoint)
     state = read_checkpoint(path)
     overrides = {"env.id": env} if env else {}
+    if env and not env.startswith("MiniWorld-"):
+        overrides["env.textures"] = "auto"
     config = parse_config(json.dumps(state["json"]["config"]), where=str(path), overrides=overrides)
     if not allow_seed_overlap:
         refuse_overlap(tuple(state["json"]["train_seeds"]), seed, episodes)

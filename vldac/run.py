@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -126,6 +126,7 @@ def run(
 ) -> TrainResult:  # fmt: skip
     """Run (or go on with) a configuration in a folder. Raises Stopped when a signal came; everything is saved then."""
     config = _stored_config(config, folder) if resume or resume_from else config
+    config = _with_known_textures(config, env)
     folder.mkdir(parents=True, exist_ok=True)
     _write_config(config, folder)
     progress = progress or make_progress(config.optim.num_updates)
@@ -393,6 +394,16 @@ def _read_evaluations(folder: Path, updates_done: int) -> list[tuple[int, EvalRe
         return []
     lines = [line for line in read_lines(path) if line["update"] <= updates_done]
     return [(line.pop("update"), EvalResult(**line | {"success_ci": tuple(line["success_ci"])})) for line in lines]
+
+
+def _with_known_textures(config: TrainConfig, env: Any) -> TrainConfig:
+    """Name the textures that a run's own MiniWorld environments are drawn with, so that nobody goes on, or evaluates, with others."""
+    if env is not None or config.env.textures != "auto" or not config.env.id.startswith("MiniWorld-"):
+        return config
+    from vldac.envs.miniworld.assets import ensure_assets
+
+    textures: Literal["miniworld", "builtin"] = "builtin" if ensure_assets("auto") == "builtin" else "miniworld"
+    return dataclasses.replace(config, env=dataclasses.replace(config.env, textures=textures))
 
 
 def _stored_config(config: TrainConfig, folder: Path) -> TrainConfig:

@@ -151,3 +151,24 @@ def test_success_over_solvable_deals_is_told_apart() -> None:
     )  # the expert; 73 % of deals can be solved
     plain = [{key: value for key, value in one.items() if key != "facts"} for one in outcomes]
     assert summarise(plain, env_id="x", seed=0, invalid_action_frac=0.0).solvable_success_rate is None
+
+
+def test_a_run_in_miniworld_names_its_textures_and_evaluates_with_them(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vldac.envs.miniworld.assets.package_folder", lambda: None, raising=True)
+    small: dict[str, Any] = {
+        "rollout__steps_per_update": 8, "rollout__max_new_tokens": 8, "optim__num_updates": 1, "eval__episodes": 0,
+        "env__num_envs": 4, "env__num_images": 2, "tiny__clone_dir": str(start),
+    }  # fmt: skip
+    result = vldac.train(
+        "tiny", "MiniWorld-OneRoomS6Fast-v0", config="quickstart", run_dir=tmp_path / "run", env__prompt="short", **small
+    )
+    stored = (tmp_path / "run" / "config.yaml").read_text()
+    assert "textures: builtin" in stored
+    assert result.metrics[0]["rollout/env_steps"] == 8.0
+    found = vldac.evaluate(result.last_checkpoint, episodes=2, seed=5_000)
+    assert found.episodes == 2 and found.env_id == "MiniWorld-OneRoomS6Fast-v0"
+    monkeypatch.setattr("vldac.evaluation.play_episodes", lambda policy, config, **_: config)
+    config = vldac.evaluate(result.last_checkpoint, "gym_cards/NumberLine-v0", episodes=2, seed=5_000)
+    assert config.env.textures == "auto"
