@@ -4,6 +4,7 @@
     python benchmarks/learning.py control   # the same from the same starts, advantages shuffled over the steps
     python benchmarks/learning.py reading   # does the warm start read its pictures? own, shuffled, chance
     python benchmarks/learning.py ezpoints  # the recipe ezpoints: from below 0.40 to 0.80 or more
+    python benchmarks/learning.py miniworld --recipe quickstart-miniworld  # or another MiniWorld recipe; one row each
 
 Run folders go to --work-dir (default runs/learning) and are reused by `control` and `reading`; rows go to benchmarks/results.
 Exit code 1 if a claim does not hold. Runs use --num-threads torch threads, one run at a time.
@@ -33,8 +34,14 @@ CONTROL_EPISODES = 400
 TARGETS = {
     "quickstart": {"end_success_min": 0.98, "end_return_min": 0.9},
     "ezpoints": {"start_success_max": 0.40, "end_success_min": 0.80},
+    "quickstart-miniworld": {"start_success_max": 0.70, "end_success_min": 0.95},
+    "miniworld-hallway": {"start_success_max": 0.40, "end_success_min": 0.95},
+    "miniworld-oneroom": {"start_success_max": 0.40, "end_success_min": 0.90},
 }
-WALL_S_MAX = {"quickstart": 300.0, "ezpoints": 1800.0}
+WALL_S_MAX = {
+    "quickstart": 300.0, "ezpoints": 1800.0, "quickstart-miniworld": 300.0, "miniworld-hallway": 1800.0,
+    "miniworld-oneroom": 2700.0,
+}  # fmt: skip
 """Limit of the whole command by the clock, judged apart from learning: on a busy machine see `cpu_s` beside `wall_s`."""
 
 
@@ -263,7 +270,8 @@ def write_row(name: str, arguments: argparse.Namespace, claim: dict[str, Any], r
     command = f"python benchmarks/learning.py {arguments.command} --recipe {arguments.recipe} --seeds " + " ".join(
         map(str, arguments.seeds)
     )
-    row = {
+    name = name.replace("-", "_")
+    row: dict[str, Any] = {
         "benchmark": name,
         "date": time.strftime("%Y-%m-%d"),
         "commit": arguments.commit,
@@ -275,6 +283,10 @@ def write_row(name: str, arguments: argparse.Namespace, claim: dict[str, Any], r
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
+    if arguments.command == "miniworld":  # one file, one row per recipe
+        path = RESULTS / "learning_miniworld.json"
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        row = known | {arguments.recipe: row}
     path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     late = "" if claim.get("holds_in_time", True) else ", but NOT within the time"
     print(f"{'holds' if claim['holds'] else 'DOES NOT HOLD'}{late}: {path.relative_to(ROOT)}")
@@ -289,6 +301,7 @@ def main(argv: list[str] | None = None) -> int:
         ("control", "quickstart", [0, 1, 2]),
         ("reading", "quickstart", [0]),
         ("ezpoints", "ezpoints", [0]),
+        ("miniworld", "quickstart-miniworld", [0]),
     ):
         command = commands.add_parser(name)
         command.add_argument("--recipe", default=recipe, choices=sorted(TARGETS))
@@ -299,7 +312,7 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--samples", type=int, default=4096, help="samples of `reading` (default 4096)")
     arguments = parser.parse_args(argv)
     arguments.commit = commit(ROOT)
-    claims = {"seeds": seeds, "control": control, "reading": reading, "ezpoints": seeds}
+    claims = {"seeds": seeds, "control": control, "reading": reading, "ezpoints": seeds, "miniworld": seeds}
     return 0 if claims[arguments.command](arguments) else 1
 
 

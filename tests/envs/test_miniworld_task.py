@@ -131,16 +131,16 @@ def test_what_is_said_of_the_goal_is_what_the_picture_shows(name: str, half_turn
     env = make(f"MiniWorld-{name}-v0", 256, task="vldac", textures="builtin", num_threads=1)
     obs, _ = env.reset(seed=5)
     focal = 30 / np.tan(np.radians(30))  # pixels
-    checked = 0
+    checked = missing = 0
     for fact, image in zip(env.facts(), obs["image"].astype(int), strict=True):
         is_red = (image[..., 0] > 2 * image[..., 1] + 20) & (image[..., 0] > 2 * image[..., 2] + 20)
         columns = np.flatnonzero(is_red.any(0))
         if fact["goal"] == "none":
-            assert not len(columns) or columns.max() < 20 or columns.min() > 59  # at most a side of it, at the edge
+            assert not len(columns) or columns.max() < 4 or columns.min() > 75  # at most a sliver, at the edge
             continue
         distance, side = fact["goal"].split()
-        assert len(columns)
-        if columns.min() == 0 or columns.max() == 79:
+        missing += not len(columns)
+        if not len(columns) or columns.min() == 0 or columns.max() == 79:
             continue  # cut off: its middle cannot be measured
         angle = np.degrees(np.arctan((39.5 - columns.mean()) / focal))
         if abs(abs(angle) - half_turn) > 3:
@@ -152,7 +152,7 @@ def test_what_is_said_of_the_goal_is_what_the_picture_shows(name: str, half_turn
         limits = {"near": (0, 2.5), "medium": (2.5, 5), "far": (5, 15)}[distance]
         assert limits[0] - 0.7 < metres < limits[1] * 1.2 + 0.7
         checked += 1
-    assert checked > 20
+    assert checked > 20 and missing <= 2  # a sliver may be missing
 
 
 def test_a_quarter_of_the_cloned_actions_are_the_experts() -> None:

@@ -6,6 +6,7 @@ namespace vldac::miniworld {
 
 namespace {
 
+constexpr double kShownShare = 0.8;    // of a thing's radius, that counts as its half width seen from any side
 constexpr double kLoadSeconds = 10.0;  // a world is made in less than a thousandth of it
 constexpr std::array<const char*, 8> kActions{"turn_left", "turn_right", "move_forward", "move_back",
                                               "pickup",    "drop",       "toggle",       "done"};
@@ -141,7 +142,8 @@ void MiniWorld::facts(Facts& out) const {
     double metres = norm(offset);
     distance = metres < 2 ? "near" : metres < 5 ? "middle" : "far";
     double half_view = std::atan(std::tan(world_.body.cam_fov_y / 2 * kDegree) * 80 / 60) / kDegree;
-    bool is_visible = std::abs(bearing) <= half_view;
+    double half_width = std::atan2(kShownShare * entity.radius.value, metres) / kDegree;  // a part of it must be on the picture
+    bool is_visible = std::abs(bearing) <= half_view + half_width;
     for (const Segment& wall : world_.segments()) {
       if (!is_visible) break;
       is_visible = !crosses(agent.position, entity.position, wall);

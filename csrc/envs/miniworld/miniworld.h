@@ -36,7 +36,7 @@ class MiniWorld : public Env {
   bool success() const final { return has_succeeded_; }
   int64_t oracle_action() const final { return world_.is_made() ? oracle_.action(world_, errand()) : Oracle::kNoAction; }
   // goal: what the picture shows of it, for the responses of tiny models: its distance (near below 2.5 m, medium below 5 m, far) and its
-  // side (ahead: no turn would bring it nearer to the middle; left, right); none where its middle is not on an 80x60 picture, or a wall
+  // side (ahead: no turn would bring it nearer to the middle; left, right); none where nothing of it is on an 80x60 picture, or a wall
   // is between.
   // From the poses: goal_visible (yes, no: as goal is not none), goal_side (ahead within 15 degrees, behind
   // beyond 120, left, right) and goal_distance (near below 2 m, middle below 5 m, far), or none without a goal; carrying;
