@@ -42,6 +42,18 @@ struct Surface {
   Plane red, green, blue;
 };
 
+// A surface's planes with a tile's lower left corner as origin.
+struct LocalPlane {
+  float at, dx, dy;
+};
+
+struct LocalSurface {
+  const Texture* texture;
+  bool is_smooth;
+  float colour[3];
+  LocalPlane inverse_w, u, v, red, green, blue;
+};
+
 struct Face {
   uint32_t first_edge, num_edges;
   int16_t x0, y0, x1, y1;  // pixels that it may touch, inclusive

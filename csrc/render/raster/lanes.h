@@ -1,6 +1,6 @@
 // Vectors of one tier's width. Included by each tile_<tier>.cc, which defines VLDAC_TIER (a namespace), VLDAC_LANES and VLDAC_FN (the
 // target attribute of its functions). The compiler's own vectors do the arithmetic, element by element and without contraction, so that
-// tiers agree; what it has no operator for, each tier defines: floor_of, max_of, min_of, sign_bits, filter and pack_four.
+// tiers agree; what it has no operator for, each tier defines: floor_of, max_of, min_of, sign_bits, gather, filter and pack_eight.
 // No include guard: see above.
 
 #include <cstdint>

@@ -30,7 +30,9 @@ uint32_t to_byte(float value) { return std::bit_cast<uint32_t>(value * (255.0f /
 
 }  // namespace
 
-Texture::Texture(int width, int height, std::span<const uint8_t> rgb) {
+Texture::Texture(int width, int height, std::span<const uint8_t> rgb)
+    : scale_x_(static_cast<float>(width)), scale_y_(static_cast<float>(height)), is_power_of_two_x_((width & (width - 1)) == 0),
+      is_power_of_two_y_((height & (height - 1)) == 0) {
   if (width < 1 || height < 1 || width > kMaxSize || height > kMaxSize || rgb.size() != static_cast<size_t>(width) * height * 3)
     throw std::invalid_argument("texture: expected 1 to " + std::to_string(kMaxSize) + " texels a side and three bytes for each, got " +
                                 std::to_string(width) + " x " + std::to_string(height) + " and " + std::to_string(rgb.size()) + " bytes");
@@ -40,6 +42,7 @@ Texture::Texture(int width, int height, std::span<const uint8_t> rgb) {
     total += static_cast<uint32_t>(w + 1) * static_cast<uint32_t>(h + 1);
     if (w == 1 && h == 1) break;
   }
+  last_level_ = static_cast<float>(levels_.size() - 1);
   texels_.assign(total + 2, 0);
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x) {

@@ -17,8 +17,12 @@ class Texture {
   Texture(int width, int height, std::span<const uint8_t> rgb);
   int width() const { return levels_.front().width; }
   int height() const { return levels_.front().height; }
-  bool is_power_of_two_x() const { return (width() & (width() - 1)) == 0; }
-  bool is_power_of_two_y() const { return (height() & (height() - 1)) == 0; }
+  bool is_power_of_two_x() const { return is_power_of_two_x_; }
+  bool is_power_of_two_y() const { return is_power_of_two_y_; }
+  // Width, height and the number of the smallest level, as floats.
+  float scale_x() const { return scale_x_; }
+  float scale_y() const { return scale_y_; }
+  float last_level() const { return last_level_; }
   struct Level {
     int width, height;
     int stride;       // texels from one row to the next: width + 1
@@ -36,6 +40,8 @@ class Texture {
 
   std::vector<Level> levels_;
   std::vector<uint32_t> texels_;
+  float scale_x_, scale_y_, last_level_ = 0;
+  bool is_power_of_two_x_, is_power_of_two_y_;
 };
 
 }  // namespace vldac

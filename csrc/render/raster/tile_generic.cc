@@ -1,6 +1,5 @@
 // The tier of any machine: vectors of four that the compiler makes of what there is.
 #include <cmath>
-#include <initializer_list>
 
 #define VLDAC_TIER generic
 #define VLDAC_LANES 4
@@ -42,11 +41,11 @@ inline Sum filter(const uint32_t* near, const uint32_t* near_up, const uint32_t*
   return sum;
 }
 
-// Four pixels to 12 bytes; up to four more are overwritten.
-inline void pack_four(Rgbx a, Rgbx b, Rgbx c, Rgbx d, uint8_t* out) {
-  for (const Rgbx& pixel : {a, b, c, d})
+// Eight pixels to 24 bytes.
+inline void pack_eight(const Rgbx* pixels, uint8_t* out) {
+  for (int x = 0; x < 8; ++x)
     for (int i = 0; i < 3; ++i) {
-      float value = pixel[i] < 255.0f ? pixel[i] : 255.0f;
+      float value = pixels[x][i] < 255.0f ? pixels[x][i] : 255.0f;
       *out++ = static_cast<uint8_t>(value > 0.0f ? value + 0.5f : 0.0f);
     }
 }

@@ -21,6 +21,7 @@ constexpr uint32_t kSkyWord = 0xFFFEFFFF;  // depth 65535 is not less than a cle
 constexpr uint32_t kSkyLocal = 0xFFFF;
 constexpr size_t kMaxLocal = 0xFFFF;
 constexpr float kWeightOne = 32767.0f;
+constexpr uint32_t kAllLanes = (1u << kLanes) - 1;
 
 struct LaneTable {
   alignas(64) int32_t x[kLanes], y[kLanes];
@@ -35,6 +36,17 @@ constexpr LaneTable lane_table() {
   return table;
 }
 constexpr LaneTable kLaneTable = lane_table();
+
+// The middles of the first pixels of a tile's quads.
+struct QuadTable {
+  alignas(64) float x[kTilePixels / 4], y[kTilePixels / 4];
+};
+constexpr QuadTable quad_table() {
+  QuadTable table{};
+  for (int i = 0; i < kTilePixels / 4; ++i) table.x[i] = static_cast<float>(i % 4 * 2) + 0.5f, table.y[i] = static_cast<float>(i / 4 * 2) + 0.5f;
+  return table;
+}
+constexpr QuadTable kQuadTable = quad_table();
 
 // Samples of a tile: depth << 16 | place in the tile's list of faces. The least word is nearest, and drawn first among equals.
 struct Samples {
@@ -84,18 +96,6 @@ VLDAC_FN void cover(Samples& samples, const Workspace& work, const Face& face, u
   }
 }
 
-// A surface's planes with the tile's lower left corner as origin.
-struct LocalPlane {
-  float at, dx, dy;
-};
-
-struct LocalSurface {
-  const Texture* texture;
-  bool is_smooth;
-  float colour[3];
-  LocalPlane inverse_w, u, v, red, green, blue;
-};
-
 VLDAC_INLINE Float at(const LocalPlane& plane, Float x, Float y) { return (plane.dy * y + plane.at) + plane.dx * x; }
 
 VLDAC_INLINE LocalPlane local_plane(const Plane& plane, double x, double y) {
@@ -119,6 +119,7 @@ struct Taps {
   alignas(64) uint32_t at[2][kLanes];
   alignas(64) int32_t stride[2][kLanes];
   alignas(64) uint32_t weights[4][kLanes];
+  bool is_one_level;  // all strides are the first lane's
 };
 
 struct Axis {
@@ -151,29 +152,33 @@ VLDAC_INLINE Word pair_of(Float low, Float high) {
 #define VLDAC_QUAD_FIRST 0, 0, 0, 0
 #define VLDAC_QUAD_RIGHT 1, 1, 1, 1
 #define VLDAC_QUAD_UPPER 2, 2, 2, 2
+#define VLDAC_QUAD_LANES 0, 0, 0, 0
 #elif VLDAC_LANES == 8
 #define VLDAC_QUAD_FIRST 0, 0, 2, 2, 0, 0, 2, 2
 #define VLDAC_QUAD_RIGHT 1, 1, 3, 3, 1, 1, 3, 3
 #define VLDAC_QUAD_UPPER 4, 4, 6, 6, 4, 4, 6, 6
+#define VLDAC_QUAD_LANES 0, 0, 1, 1, 0, 0, 1, 1
 #else
 #define VLDAC_QUAD_FIRST 0, 0, 2, 2, 4, 4, 6, 6, 0, 0, 2, 2, 4, 4, 6, 6
 #define VLDAC_QUAD_RIGHT 1, 1, 3, 3, 5, 5, 7, 7, 1, 1, 3, 3, 5, 5, 7, 7
 #define VLDAC_QUAD_UPPER 8, 8, 10, 10, 12, 12, 14, 14, 8, 8, 10, 10, 12, 12, 14, 14
+#define VLDAC_QUAD_LANES 0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1, 2, 2, 3, 3
 #endif
 VLDAC_INLINE Float quad_x(Float v) { return __builtin_shufflevector(v, v, VLDAC_QUAD_RIGHT) - __builtin_shufflevector(v, v, VLDAC_QUAD_FIRST); }
 VLDAC_INLINE Float quad_y(Float v) { return __builtin_shufflevector(v, v, VLDAC_QUAD_UPPER) - __builtin_shufflevector(v, v, VLDAC_QUAD_FIRST); }
 
-// How many levels down a pixel looks: log2 of the larger of two squared lengths, halved, straight lines between powers of two.
-VLDAC_INLINE Float level_of(Float u, Float v, const Texture& texture) {
-  const auto width = static_cast<float>(texture.width()), height = static_cast<float>(texture.height());
-  Float ux = quad_x(u) * width, vx = quad_x(v) * height, uy = quad_y(u) * width, vy = quad_y(v) * height;
+// How many levels down a quad looks, from what it moves over the texture to the right and upwards: log2 of the larger of two squared
+// lengths, halved, straight lines between powers of two.
+VLDAC_INLINE Float level_of(Float u_right, Float v_right, Float u_up, Float v_up, const Texture& texture) {
+  const float width = texture.scale_x(), height = texture.scale_y();
+  Float ux = u_right * width, vx = v_right * height, uy = u_up * width, vy = v_up * height;
   Float across = ux * ux + vx * vx, up = uy * uy + vy * vy;
   Float rho = max_of(across, up);
   Int bits = reinterpret_cast<Int>(rho);
   Float exponent = to_float((bits >> 23) - 128);
   Float mantissa = reinterpret_cast<Float>((bits & 0x7FFFFF) | 0x3F800000);
   Float level = (exponent + mantissa) * 0.5f;
-  return min_of(max_of(level, floats(0.0f)), floats(static_cast<float>(texture.levels().size() - 1)));
+  return min_of(max_of(level, floats(0.0f)), floats(texture.last_level()));
 }
 
 VLDAC_INLINE void taps_at(const Texture& texture, int level, Float u, Float v, Float blend, bool is_first, Int here, Taps& taps) {
@@ -199,29 +204,66 @@ VLDAC_INLINE void taps_at(const Texture& texture, int level, Float u, Float v, F
   }
 }
 
-VLDAC_INLINE void taps_of(const Texture& texture, Float u, Float v, uint32_t active, Taps& taps) {
-  Float level = level_of(u, v, texture);
+VLDAC_INLINE void taps_of(const Texture& texture, Float u, Float v, Float level, uint32_t active, Taps& taps) {
   Int low = to_int(level);
   Float blend = level - to_float(low);
-  bool is_first = true;
+  taps.is_one_level = true;
   for (uint32_t rest = active; rest;) {  // nearly always one level, or two
     int one = low[__builtin_ctz(rest)];
     Int here = low == one;
-    taps_at(texture, one, u, v, blend, is_first, here, taps);
-    is_first = false;
+    taps_at(texture, one, u, v, blend, taps.is_one_level, here, taps);
     rest &= ~sign_bits(here);
+    if (!rest) break;
+    taps.is_one_level = false;
   }
 }
 
-// Colours (0..255) of the pixels of a block, in the lanes of `active`.
-VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, Rgbx* out) {
+struct Coordinates {
+  Float x, y;
+};
+
+// Pixels' middles.
+VLDAC_INLINE Coordinates middles(int block) {
+  return {load<Float>(kLaneTable.center_x) + static_cast<float>(block % kBlocksAcross * kBlockWidth),
+          load<Float>(kLaneTable.center_y) + static_cast<float>(block / kBlocksAcross * 2)};
+}
+
+// A surface's plane may run to infinity beside it; what is there is never shown, but must be an address.
+VLDAC_INLINE Float bounded(Float coordinate) {
+  const Float limit = floats(16384.0f);
+  return min_of(max_of(coordinate, -limit), limit);
+}
+
+constexpr float kColourScale = 1.0f / (kWeightOne * 255.0f);
+
+// What the lanes of `active` show of a texture, times its lit colour; lit: of each lane, for a smooth surface.
+template <bool kIsOneLevel>
+VLDAC_INLINE void filter_lanes(const LocalSurface& surface, const Taps& taps, const float (*lit)[kLanes], uint32_t active, Rgbx* out) {
+  const uint32_t* texels = surface.texture->texels();
+  Rgbx colour = {surface.colour[0] * kColourScale, surface.colour[1] * kColourScale, surface.colour[2] * kColourScale, 0};
+  const int near_stride = taps.stride[0][0], far_stride = taps.stride[1][0];
+  auto one = [&](int i) __attribute__((always_inline)) VLDAC_FN {
+    if (surface.is_smooth) colour = Rgbx{lit[0][i] * kColourScale, lit[1][i] * kColourScale, lit[2][i] * kColourScale, 0};
+    const uint32_t *near = texels + taps.at[0][i], *far = texels + taps.at[1][i];
+    Sum sum = filter(near, near + (kIsOneLevel ? near_stride : taps.stride[0][i]), far, far + (kIsOneLevel ? far_stride : taps.stride[1][i]),
+                     &taps.weights[0][i]);
+    out[i] = __builtin_convertvector(sum, Rgbx) * colour;
+  };
+  if (active == kAllLanes) {
+    for (int i = 0; i < kLanes; ++i) one(i);
+  } else {
+    for (uint32_t rest = active; rest; rest &= rest - 1) one(__builtin_ctz(rest));
+  }
+}
+
+// Colours (0..255) of the pixels of a block, in the lanes of `active`. levels: of the tile's quads, or null.
+VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, const float* levels, Rgbx* out) {
   if (!surface.texture && !surface.is_smooth) {
     Rgbx flat = {surface.colour[0], surface.colour[1], surface.colour[2], 0};
     for (int i = 0; i < kLanes; ++i) out[i] = flat;
     return;
   }
-  Float x = load<Float>(kLaneTable.center_x) + static_cast<float>(block % kBlocksAcross * kBlockWidth);
-  Float y = load<Float>(kLaneTable.center_y) + static_cast<float>(block / kBlocksAcross * 2);
+  auto [x, y] = middles(block);
   Float w = 1.0f / at(surface.inverse_w, x, y);
   alignas(64) float lit[3][kLanes];
   if (surface.is_smooth) {
@@ -231,20 +273,32 @@ VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, Rgb
     for (int i = 0; i < kLanes; ++i) out[i] = Rgbx{lit[0][i], lit[1][i], lit[2][i], 0};
     return;
   }
-  // A surface's plane may run to infinity beside it; what is there is never shown, but must be an address.
-  const Float limit = floats(16384.0f);
-  Float u = min_of(max_of(at(surface.u, x, y) * w, -limit), limit), v = min_of(max_of(at(surface.v, x, y) * w, -limit), limit);
+  Float u = bounded(at(surface.u, x, y) * w), v = bounded(at(surface.v, x, y) * w), level;
+  if (levels) {
+    Rgbx row = load<Rgbx>(levels + block / kBlocksAcross * 4 + block % kBlocksAcross * kBlockWidth / 2);
+    level = __builtin_shufflevector(row, row, VLDAC_QUAD_LANES);
+  } else {
+    level = level_of(quad_x(u), quad_x(v), quad_y(u), quad_y(v), *surface.texture);
+  }
   Taps taps;
-  taps_of(*surface.texture, u, v, active, taps);
-  constexpr float kScale = 1.0f / (kWeightOne * 255.0f);
-  Rgbx colour = {surface.colour[0] * kScale, surface.colour[1] * kScale, surface.colour[2] * kScale, 0};
-  const uint32_t* texels = surface.texture->texels();
-  for (uint32_t rest = active; rest; rest &= rest - 1) {
-    int i = __builtin_ctz(rest);
-    if (surface.is_smooth) colour = Rgbx{lit[0][i] * kScale, lit[1][i] * kScale, lit[2][i] * kScale, 0};
-    const uint32_t *near = texels + taps.at[0][i], *far = texels + taps.at[1][i];
-    Sum sum = filter(near, near + taps.stride[0][i], far, far + taps.stride[1][i], &taps.weights[0][i]);
-    out[i] = __builtin_convertvector(sum, Rgbx) * colour;
+  taps_of(*surface.texture, u, v, level, active, taps);
+  if (taps.is_one_level) {
+    filter_lanes<true>(surface, taps, lit, active, out);
+  } else {
+    filter_lanes<false>(surface, taps, lit, active, out);
+  }
+}
+
+// The levels of a whole tile's quads, of four rows of four: what shade() finds block by block.
+VLDAC_FN void quad_levels(const LocalSurface& surface, float* levels) {
+  for (int i = 0; i < kTilePixels / 4; i += kLanes) {
+    Float x = load<Float>(kQuadTable.x + i), y = load<Float>(kQuadTable.y + i);
+    Float u[3], v[3];
+    for (int corner = 0; corner < 3; ++corner) {
+      Float at_x = corner == 1 ? x + 1.0f : x, at_y = corner == 2 ? y + 1.0f : y, w = 1.0f / at(surface.inverse_w, at_x, at_y);
+      u[corner] = bounded(at(surface.u, at_x, at_y) * w), v[corner] = bounded(at(surface.v, at_x, at_y) * w);
+    }
+    store(levels + i, level_of(u[1] - u[0], v[1] - v[0], u[2] - u[0], v[2] - v[0], *surface.texture));
   }
 }
 
@@ -252,19 +306,17 @@ VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, Rgb
 VLDAC_FN void write(const Rgbx* pixels, const Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
   int left = tile_x * kTile, bottom = tile_y * kTile;
   int columns = work.width - left < kTile ? work.width - left : kTile, rows = work.height - bottom < kTile ? work.height - bottom : kTile;
-  for (int y = 0; y < rows; ++y) {
-    uint8_t* to = rgb + (static_cast<size_t>(work.height - 1 - bottom - y) * work.width + left) * 3;
-    alignas(16) uint8_t row[kTile * 4];
-    for (int x = 0; x < kTile; x += 4) {
-      constexpr int kBlockRow = kBlockWidth < 4 ? 2 : 4;  // pixels that lie side by side
-      const Rgbx* from = pixels + (y / 2 * kBlocksAcross + x / kBlockWidth) * kLanes + y % 2 * kBlockWidth + x % kBlockWidth;
-      const Rgbx* second = kBlockRow == 4 ? from + 2 : from + kLanes;
-      pack_four(from[0], from[1], second[0], second[1], row + x * 3);
-    }
+  uint8_t* to = rgb + (static_cast<size_t>(work.height - 1 - bottom) * work.width + left) * 3;
+  for (int y = 0; y < rows; ++y, to -= static_cast<size_t>(work.width) * 3) {
+    const Rgbx* from = pixels + y / 2 * kBlocksAcross * kLanes + y % 2 * kBlockWidth;
+    Rgbx row[kTile];
+    for (int x = 0; x < kTile; ++x) row[x] = from[x / kBlockWidth * kLanes + x % kBlockWidth];
     if (columns == kTile) {
-      std::memcpy(to, row, kTile * 3);
+      pack_eight(row, to);
     } else {
-      std::memcpy(to, row, static_cast<size_t>(columns) * 3);
+      uint8_t whole[kTile * 3];
+      pack_eight(row, whole);
+      std::memcpy(to, whole, static_cast<size_t>(columns) * 3);
     }
   }
 }
@@ -315,7 +367,7 @@ VLDAC_FN void add_face(const Samples& samples, const LocalSurface& surface, uint
     if (!active) continue;
     store(quarters, share);
     alignas(64) Rgbx colours[kLanes];
-    shade(surface, block, active, colours);
+    shade(surface, block, active, nullptr, colours);
     for (uint32_t rest = active; rest; rest &= rest - 1) {
       int i = __builtin_ctz(rest);
       pixels[block * kLanes + i] += colours[i] * (static_cast<float>(quarters[i]) * 0.25f);
@@ -401,7 +453,9 @@ VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
   uint32_t only = gather_faces(work, tile_x, tile_y);
   if (only != kNone) {
     LocalSurface surface = localise(work.surface_of(work.faces[only]), tile_x, tile_y);
-    for (int block = 0; block < kBlocks; ++block) shade(surface, block, (1u << kLanes) - 1, pixels + block * kLanes);
+    alignas(64) float levels[kTilePixels / 4 + 4];
+    if (surface.texture) quad_levels(surface, levels);
+    for (int block = 0; block < kBlocks; ++block) shade(surface, block, kAllLanes, levels, pixels + block * kLanes);
   } else {
     for (auto& pixel : pixels) pixel = Rgbx{};
     Samples samples;
@@ -447,3 +501,4 @@ const TileFunctions kTileFunctions = {draw_tile, resolve_depth, snap_vertices, f
 #undef VLDAC_QUAD_FIRST
 #undef VLDAC_QUAD_RIGHT
 #undef VLDAC_QUAD_UPPER
+#undef VLDAC_QUAD_LANES

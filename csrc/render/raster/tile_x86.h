@@ -23,11 +23,17 @@ VLDAC_INLINE __m128i whole(Rgbx pixel) {
   return _mm_cvttps_epi32(_mm_add_ps(cut, _mm_set1_ps(0.5f)));
 }
 
-// Four pixels to 12 bytes; up to four more are overwritten.
-VLDAC_INLINE void pack_four(Rgbx a, Rgbx b, Rgbx c, Rgbx d, uint8_t* out) {
-  __m128i bytes = _mm_packus_epi16(_mm_packus_epi32(whole(a), whole(b)), _mm_packus_epi32(whole(c), whole(d)));
-  bytes = _mm_shuffle_epi8(bytes, _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
+// Four pixels as 12 bytes.
+VLDAC_INLINE __m128i pack_four(const Rgbx* pixels) {
+  __m128i bytes = _mm_packus_epi16(_mm_packus_epi32(whole(pixels[0]), whole(pixels[1])), _mm_packus_epi32(whole(pixels[2]), whole(pixels[3])));
+  return _mm_shuffle_epi8(bytes, _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
+}
+
+// Eight pixels to 24 bytes.
+VLDAC_INLINE void pack_eight(const Rgbx* pixels, uint8_t* out) {
+  __m128i first = pack_four(pixels), second = pack_four(pixels + 4);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_or_si128(first, _mm_slli_si128(second, 12)));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out + 16), _mm_srli_si128(second, 4));
 }
 
 }  // namespace
