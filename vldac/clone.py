@@ -1,8 +1,9 @@
 """The warm start of the tiny model: behaviour cloning of responses that see but cannot act.
 
-Each cloned response names truthfully what is on the picture and takes an action drawn at random (`TinyConfig.clone_action`),
-never an expert's. So perception comes from cloning and decisions from RL. That the start reads its images is measured, not
-assumed: `reading_accuracy` compares its fields with the truth, on the right pictures and on pictures shuffled between samples.
+Each cloned response names truthfully what is on the picture and takes an action drawn at random (`TinyConfig.clone_action`), never
+an expert's, unless "quarter_oracle" asks for that in one step of four. So perception comes from cloning and decisions from RL.
+That the start reads its images is measured, not assumed: `reading_accuracy` compares its fields with the truth, on the right pictures
+and on pictures shuffled between samples.
 
 While cloning, a throw-away linear head (`ReadingHead`) also reads the truthful fields, never the action, from the last prompt
 token. The first response token is the same everywhere, so without it that token's hidden state, where the value is read,
