@@ -1,10 +1,11 @@
-"""How often the scripted expert of each MiniWorld id succeeds: within the paper's 128 steps, and within upstream's own.
+"""How often the scripted expert of each MiniWorld id succeeds in the paper's 128 steps, and in upstream's own; beside random play.
 
-    python benchmarks/miniworld_oracle.py              # 200 seeds per id, about two minutes; rows in benchmarks/results
-    python benchmarks/miniworld_oracle.py --markdown   # prints the rows as the table of docs/environments.md
+    python benchmarks/miniworld_oracle.py              # 200 seeds per id, about four minutes; rows in benchmarks/results
+    python benchmarks/miniworld_oracle.py --markdown   # prints the rows as the table of docs/miniworld.md
 
 The paper's task has four actions and no more, so nothing can be picked up in it: those ids have an expert with upstream's actions
-alone. A failure is an episode that ends otherwise, or reaches the limit. Times are processor time of oracle_actions() per action.
+alone. Random play takes each of the four actions with equal odds. A failure is an episode that ends otherwise, or reaches the limit.
+Times are processor time of oracle_actions() per action.
 """
 
 from __future__ import annotations
@@ -29,16 +30,17 @@ RESULT = ROOT / "benchmarks" / "results" / "miniworld_oracle.json"
 SEED = 3_000_000
 
 
-def play(env_id: str, task: str | None, episodes: int) -> dict[str, Any] | None:
-    """Play one episode of each of `episodes` seeds with the expert; None where there is no expert."""
+def play(env_id: str, task: str | None, episodes: int, *, is_random: bool = False) -> dict[str, Any] | None:
+    """Play one episode of each of `episodes` seeds with the expert, or at random; None where there is no expert."""
     env = make(env_id, episodes, task=task, num_threads=1, image_size=(28, 28))
     env.reset(seed=SEED)
     outcomes: dict[int, tuple[bool, int]] = {}
     seconds, count = 0.0, 0
+    rng = np.random.default_rng(SEED)
     while len(outcomes) < episodes:
         tick = time.process_time()
         try:
-            actions = env.oracle_actions()
+            actions = rng.integers(0, 4, episodes) if is_random else env.oracle_actions()
         except EnvError:
             return None
         seconds, count = seconds + time.process_time() - tick, count + episodes
@@ -51,9 +53,10 @@ def play(env_id: str, task: str | None, episodes: int) -> dict[str, Any] | None:
     return {
         "success_rate": len(won) / episodes, "success_ci": list(wilson_interval(len(won), episodes)),
         "steps_mean": float(np.mean(won)) if won else None, "steps_max": max(won, default=None),
+    } | ({} if is_random else {
         "failed_seeds": [SEED + e for e, (success, _) in sorted(outcomes.items()) if not success],
         "us_per_action": round(seconds / count * 1e6, 1),
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def markdown(rows: dict[str, Any]) -> str:
@@ -64,11 +67,12 @@ def markdown(rows: dict[str, Any]) -> str:
             return "no expert | "
         return f"{row['success_rate']:.3f} | " + ("" if row["steps_mean"] is None else f"{row['steps_mean']:.0f}")
 
-    lines = [
-        "| id | success in 128 steps | mean steps | success, upstream's own limit | mean steps |",
-        "| --- " * 5 + "|",
+    head = ["id", "random, 128 steps", "expert, 128 steps", "mean steps", "expert, upstream's own limit", "mean steps"]
+    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    lines += [
+        f"| {name} | {row['random']['success_rate']:.3f} | {cells(row['vldac'])} | {cells(row['upstream'])} |"
+        for name, row in rows.items()
     ]
-    lines += [f"| {name} | {cells(row['vldac'])} | {cells(row['upstream'])} |" for name, row in rows.items()]
     return "\n".join(lines)
 
 
@@ -87,8 +91,9 @@ def main(argv: list[str] | None = None) -> int:
     for env_id in sorted(name for name in list_ids() if name.startswith("MiniWorld-")):
         limited = play(env_id, "vldac", arguments.episodes)
         own = play(env_id, None, arguments.episodes)
-        rows[env_id] = {"vldac": limited, "upstream": own}
-        shown = {k: v and (v["success_rate"], v["steps_mean"], v["us_per_action"]) for k, v in rows[env_id].items()}
+        by_chance = play(env_id, "vldac", arguments.episodes, is_random=True)
+        rows[env_id] = {"vldac": limited, "upstream": own, "random": by_chance}
+        shown = {k: v and (v["success_rate"], v["steps_mean"], v.get("us_per_action")) for k, v in rows[env_id].items()}
         print(f"{env_id}: {shown}", flush=True)
     result = {
         "benchmark": "miniworld_oracle", "date": time.strftime("%Y-%m-%d"), "commit": measured_at,
