@@ -6,8 +6,8 @@
 The package draws in a process of its own, on Mesa's software driver with exact sampling (GALLIVM_PERF, set before OpenGL starts); it
 plays, too: at random, and toward things, which it picks up, carries and drops. Ours plays the same actions from the same seeds,
 with the package's textures and no state injected, with domain_rand off and on. Compared: observations at the start of episodes
-and every few steps, and depths. A row goes to benchmarks/results. Exit code 1 if a claim does not hold, 2 where the driver is none that this was
-validated with.
+and every few steps, and depths. A row goes to benchmarks/results. Exit code 1 if a claim does not hold, 2 where the driver is none
+that this was validated with.
 """
 
 from __future__ import annotations
