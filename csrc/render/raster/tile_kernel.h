@@ -252,32 +252,69 @@ VLDAC_INLINE void filter_lanes(const LocalSurface& surface, const Taps& taps, co
   }
 }
 
-// Colours (0..255) of the pixels of a block, in the lanes of `active`. levels: of the tile's quads, for a texture.
-VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, const float* levels, Rgbx* out) {
-  if (!surface.texture && !surface.is_smooth) {
-    Rgbx flat = {surface.colour[0], surface.colour[1], surface.colour[2], 0};
-    for (int i = 0; i < kLanes; ++i) out[i] = flat;
-    return;
-  }
+// What a textured block needs before its texels are read.
+struct Prepared {
+  Taps taps;
+  alignas(64) float lit[3][kLanes];
+};
+
+VLDAC_INLINE void prepare(const LocalSurface& surface, int block, uint32_t active, const float* levels, Prepared& prepared) {
   auto [x, y] = middles(block);
   Float w = 1.0f / at(surface.inverse_w, x, y);
-  alignas(64) float lit[3][kLanes];
   if (surface.is_smooth) {
-    store(lit[0], at(surface.red, x, y) * w), store(lit[1], at(surface.green, x, y) * w), store(lit[2], at(surface.blue, x, y) * w);
-  }
-  if (!surface.texture) {
-    for (int i = 0; i < kLanes; ++i) out[i] = Rgbx{lit[0][i], lit[1][i], lit[2][i], 0};
-    return;
+    store(prepared.lit[0], at(surface.red, x, y) * w), store(prepared.lit[1], at(surface.green, x, y) * w);
+    store(prepared.lit[2], at(surface.blue, x, y) * w);
   }
   Float u = bounded(at(surface.u, x, y) * w), v = bounded(at(surface.v, x, y) * w);
   Rgbx row = load<Rgbx>(levels + block / kBlocksAcross * 4 + block % kBlocksAcross * kBlockWidth / 2);
   Float level = __builtin_shufflevector(row, row, VLDAC_QUAD_LANES);
-  Taps taps;
-  taps_of(*surface.texture, u, v, level, active, taps);
-  if (taps.is_one_level) {
-    filter_lanes<true>(surface, taps, lit, active, out);
+  taps_of(*surface.texture, u, v, level, active, prepared.taps);
+}
+
+VLDAC_INLINE void finish(const LocalSurface& surface, const Prepared& prepared, uint32_t active, Rgbx* out) {
+  if (prepared.taps.is_one_level) {
+    filter_lanes<true>(surface, prepared.taps, prepared.lit, active, out);
   } else {
-    filter_lanes<false>(surface, taps, lit, active, out);
+    filter_lanes<false>(surface, prepared.taps, prepared.lit, active, out);
+  }
+}
+
+// Colours (0..255) of the pixels of a block, in the lanes of `active`. levels: of the tile's quads, for a texture.
+VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, const float* levels, Rgbx* out) {
+  if (surface.texture) {
+    Prepared prepared;
+    prepare(surface, block, active, levels, prepared);
+    finish(surface, prepared, active, out);
+  } else if (surface.is_smooth) {
+    auto [x, y] = middles(block);
+    Float w = 1.0f / at(surface.inverse_w, x, y);
+    Float red = at(surface.red, x, y) * w, green = at(surface.green, x, y) * w, blue = at(surface.blue, x, y) * w;
+    for (int i = 0; i < kLanes; ++i) out[i] = Rgbx{red[i], green[i], blue[i], 0};
+  } else {
+    Rgbx flat = {surface.colour[0], surface.colour[1], surface.colour[2], 0};
+    for (int i = 0; i < kLanes; ++i) out[i] = flat;
+  }
+}
+
+// A tile that shows one face alone. Texels are fetched a block ahead.
+VLDAC_FN void shade_tile(const LocalSurface& surface, Rgbx* pixels) {
+  if (!surface.texture) {
+    for (int block = 0; block < kBlocks; ++block) shade(surface, block, kAllLanes, nullptr, pixels + block * kLanes);
+    return;
+  }
+  alignas(64) float levels[kTilePixels / 4 + 4];
+  quad_levels(surface, levels);
+  Prepared prepared[2];
+  prepare(surface, 0, kAllLanes, levels, prepared[0]);
+  for (int block = 0; block < kBlocks; ++block) {
+    if (block + 1 < kBlocks) {
+      Prepared& next = prepared[(block + 1) % 2];
+      prepare(surface, block + 1, kAllLanes, levels, next);
+      const uint32_t* texels = surface.texture->texels();
+      for (int i = 0; i < kLanes; i += 2)
+        for (const auto& places : next.taps.at) __builtin_prefetch(texels + places[i]);
+    }
+    finish(surface, prepared[block % 2], kAllLanes, pixels + block * kLanes);
   }
 }
 
@@ -434,9 +471,7 @@ VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
   uint32_t only = gather_faces(work, tile_x, tile_y);
   if (only != kNone) {
     LocalSurface surface = localise(work.surface_of(work.faces[only]), tile_x, tile_y);
-    alignas(64) float levels[kTilePixels / 4 + 4];
-    if (surface.texture) quad_levels(surface, levels);
-    for (int block = 0; block < kBlocks; ++block) shade(surface, block, kAllLanes, levels, pixels + block * kLanes);
+    shade_tile(surface, pixels);
   } else {
     for (auto& pixel : pixels) pixel = Rgbx{};
     Samples samples;
