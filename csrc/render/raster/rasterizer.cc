@@ -26,7 +26,6 @@ TileFunctions tile_functions(Isa isa) {
 namespace {
 
 constexpr int kMaxSize = 4096;
-constexpr size_t kCacheLine = 64;
 
 // What is in it is that of the last picture; nothing of it reaches the next one.
 raster::Workspace& begin(Isa isa, const Scene& scene, const raster::View& view, int width, int height) {
@@ -43,13 +42,8 @@ raster::Workspace& begin(Isa isa, const Scene& scene, const raster::View& view, 
 void draw_view(Isa isa, const Scene& scene, const raster::View& view, uint8_t* rgb, int width, int height) {
   auto& work = begin(isa, scene, view, width, height);
   raster::DrawTile draw = raster::tile_functions(isa).draw;
-  for (int y = 0; y < work.tiles_y; ++y) {
-    // The picture is rarely in the cache, and tiles write it in short pieces: its next rows come while these are drawn.
-    const int end = height - (y + 1) * raster::kTile, first = std::max(0, end - raster::kTile);
-    const size_t row_bytes = static_cast<size_t>(width) * 3;
-    for (size_t at = first * row_bytes; end > first && at < end * row_bytes; at += kCacheLine) __builtin_prefetch(rgb + at, 1);
+  for (int y = 0; y < work.tiles_y; ++y)
     for (int x = 0; x < work.tiles_x; ++x) draw(work, x, y, rgb);
-  }
 }
 
 }  // namespace
