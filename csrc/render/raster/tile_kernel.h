@@ -147,38 +147,34 @@ VLDAC_INLINE Word pair_of(Float low, Float high) {
   return (reinterpret_cast<Word>(low + magic) & 0xFFFF) | (reinterpret_cast<Word>(high + magic) << 16);
 }
 
-// Differences from each 2 x 2 quad's first pixel to its right and its upper one, for all of its pixels.
+// A quad's level to its lanes.
 #if VLDAC_LANES == 4
-#define VLDAC_QUAD_FIRST 0, 0, 0, 0
-#define VLDAC_QUAD_RIGHT 1, 1, 1, 1
-#define VLDAC_QUAD_UPPER 2, 2, 2, 2
 #define VLDAC_QUAD_LANES 0, 0, 0, 0
 #elif VLDAC_LANES == 8
-#define VLDAC_QUAD_FIRST 0, 0, 2, 2, 0, 0, 2, 2
-#define VLDAC_QUAD_RIGHT 1, 1, 3, 3, 1, 1, 3, 3
-#define VLDAC_QUAD_UPPER 4, 4, 6, 6, 4, 4, 6, 6
 #define VLDAC_QUAD_LANES 0, 0, 1, 1, 0, 0, 1, 1
 #else
-#define VLDAC_QUAD_FIRST 0, 0, 2, 2, 4, 4, 6, 6, 0, 0, 2, 2, 4, 4, 6, 6
-#define VLDAC_QUAD_RIGHT 1, 1, 3, 3, 5, 5, 7, 7, 1, 1, 3, 3, 5, 5, 7, 7
-#define VLDAC_QUAD_UPPER 8, 8, 10, 10, 12, 12, 14, 14, 8, 8, 10, 10, 12, 12, 14, 14
 #define VLDAC_QUAD_LANES 0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1, 2, 2, 3, 3
 #endif
-VLDAC_INLINE Float quad_x(Float v) { return __builtin_shufflevector(v, v, VLDAC_QUAD_RIGHT) - __builtin_shufflevector(v, v, VLDAC_QUAD_FIRST); }
-VLDAC_INLINE Float quad_y(Float v) { return __builtin_shufflevector(v, v, VLDAC_QUAD_UPPER) - __builtin_shufflevector(v, v, VLDAC_QUAD_FIRST); }
 
-// How many levels down a quad looks, from what it moves over the texture to the right and upwards: log2 of the larger of two squared
-// lengths, halved, straight lines between powers of two.
-VLDAC_INLINE Float level_of(Float u_right, Float v_right, Float u_up, Float v_up, const Texture& texture) {
+// How many levels down each of a tile's quads (four rows of four) looks: from what its first pixel's right and upper neighbours are
+// away on the texture, log2 of the larger of two squared lengths, halved, straight lines between powers of two.
+VLDAC_FN void quad_levels(const LocalSurface& surface, float* levels) {
+  const Texture& texture = *surface.texture;
+  const LocalPlane &up = surface.u, &vp = surface.v, &wp = surface.inverse_w;
   const float width = texture.scale_x(), height = texture.scale_y();
-  Float ux = u_right * width, vx = v_right * height, uy = u_up * width, vy = v_up * height;
-  Float across = ux * ux + vx * vx, up = uy * uy + vy * vy;
-  Float rho = max_of(across, up);
-  Int bits = reinterpret_cast<Int>(rho);
-  Float exponent = to_float((bits >> 23) - 128);
-  Float mantissa = reinterpret_cast<Float>((bits & 0x7FFFFF) | 0x3F800000);
-  Float level = (exponent + mantissa) * 0.5f;
-  return min_of(max_of(level, floats(0.0f)), floats(texture.last_level()));
+  for (int i = 0; i < kTilePixels / 4; i += kLanes) {
+    Float x = load<Float>(kQuadTable.x + i), y = load<Float>(kQuadTable.y + i);
+    Float u = at(up, x, y), v = at(vp, x, y), w = at(wp, x, y), w_right = w + wp.dx, w_up = w + wp.dy;
+    // u / w there less u / w here, for both neighbours on one division.
+    Float scale = 1.0f / (w * (w_right * w_up)), to_right = w_up * scale, to_up = w_right * scale;
+    Float ux = (up.dx * w - wp.dx * u) * to_right * width, vx = (vp.dx * w - wp.dx * v) * to_right * height;
+    Float uy = (up.dy * w - wp.dy * u) * to_up * width, vy = (vp.dy * w - wp.dy * v) * to_up * height;
+    Float across = ux * ux + vx * vx, along = uy * uy + vy * vy;
+    Int bits = reinterpret_cast<Int>(max_of(across, along));
+    Float exponent = to_float((bits >> 23) - 128);
+    Float mantissa = reinterpret_cast<Float>((bits & 0x7FFFFF) | 0x3F800000);
+    store(levels + i, min_of(max_of((exponent + mantissa) * 0.5f, floats(0.0f)), floats(texture.last_level())));
+  }
 }
 
 VLDAC_INLINE void taps_at(const Texture& texture, int level, Float u, Float v, Float blend, bool is_first, Int here, Taps& taps) {
@@ -256,49 +252,69 @@ VLDAC_INLINE void filter_lanes(const LocalSurface& surface, const Taps& taps, co
   }
 }
 
-// Colours (0..255) of the pixels of a block, in the lanes of `active`. levels: of the tile's quads, or null.
-VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, const float* levels, Rgbx* out) {
-  if (!surface.texture && !surface.is_smooth) {
-    Rgbx flat = {surface.colour[0], surface.colour[1], surface.colour[2], 0};
-    for (int i = 0; i < kLanes; ++i) out[i] = flat;
-    return;
-  }
+// What a textured block needs before its texels are read.
+struct Prepared {
+  Taps taps;
+  alignas(64) float lit[3][kLanes];
+};
+
+VLDAC_INLINE void prepare(const LocalSurface& surface, int block, uint32_t active, const float* levels, Prepared& prepared) {
   auto [x, y] = middles(block);
   Float w = 1.0f / at(surface.inverse_w, x, y);
-  alignas(64) float lit[3][kLanes];
   if (surface.is_smooth) {
-    store(lit[0], at(surface.red, x, y) * w), store(lit[1], at(surface.green, x, y) * w), store(lit[2], at(surface.blue, x, y) * w);
+    store(prepared.lit[0], at(surface.red, x, y) * w), store(prepared.lit[1], at(surface.green, x, y) * w);
+    store(prepared.lit[2], at(surface.blue, x, y) * w);
   }
-  if (!surface.texture) {
-    for (int i = 0; i < kLanes; ++i) out[i] = Rgbx{lit[0][i], lit[1][i], lit[2][i], 0};
-    return;
-  }
-  Float u = bounded(at(surface.u, x, y) * w), v = bounded(at(surface.v, x, y) * w), level;
-  if (levels) {
-    Rgbx row = load<Rgbx>(levels + block / kBlocksAcross * 4 + block % kBlocksAcross * kBlockWidth / 2);
-    level = __builtin_shufflevector(row, row, VLDAC_QUAD_LANES);
+  Float u = bounded(at(surface.u, x, y) * w), v = bounded(at(surface.v, x, y) * w);
+  Rgbx row = load<Rgbx>(levels + block / kBlocksAcross * 4 + block % kBlocksAcross * kBlockWidth / 2);
+  Float level = __builtin_shufflevector(row, row, VLDAC_QUAD_LANES);
+  taps_of(*surface.texture, u, v, level, active, prepared.taps);
+}
+
+VLDAC_INLINE void finish(const LocalSurface& surface, const Prepared& prepared, uint32_t active, Rgbx* out) {
+  if (prepared.taps.is_one_level) {
+    filter_lanes<true>(surface, prepared.taps, prepared.lit, active, out);
   } else {
-    level = level_of(quad_x(u), quad_x(v), quad_y(u), quad_y(v), *surface.texture);
-  }
-  Taps taps;
-  taps_of(*surface.texture, u, v, level, active, taps);
-  if (taps.is_one_level) {
-    filter_lanes<true>(surface, taps, lit, active, out);
-  } else {
-    filter_lanes<false>(surface, taps, lit, active, out);
+    filter_lanes<false>(surface, prepared.taps, prepared.lit, active, out);
   }
 }
 
-// The levels of a whole tile's quads, of four rows of four: what shade() finds block by block.
-VLDAC_FN void quad_levels(const LocalSurface& surface, float* levels) {
-  for (int i = 0; i < kTilePixels / 4; i += kLanes) {
-    Float x = load<Float>(kQuadTable.x + i), y = load<Float>(kQuadTable.y + i);
-    Float u[3], v[3];
-    for (int corner = 0; corner < 3; ++corner) {
-      Float at_x = corner == 1 ? x + 1.0f : x, at_y = corner == 2 ? y + 1.0f : y, w = 1.0f / at(surface.inverse_w, at_x, at_y);
-      u[corner] = bounded(at(surface.u, at_x, at_y) * w), v[corner] = bounded(at(surface.v, at_x, at_y) * w);
+// Colours (0..255) of the pixels of a block, in the lanes of `active`. levels: of the tile's quads, for a texture.
+VLDAC_FN void shade(const LocalSurface& surface, int block, uint32_t active, const float* levels, Rgbx* out) {
+  if (surface.texture) {
+    Prepared prepared;
+    prepare(surface, block, active, levels, prepared);
+    finish(surface, prepared, active, out);
+  } else if (surface.is_smooth) {
+    auto [x, y] = middles(block);
+    Float w = 1.0f / at(surface.inverse_w, x, y);
+    Float red = at(surface.red, x, y) * w, green = at(surface.green, x, y) * w, blue = at(surface.blue, x, y) * w;
+    for (int i = 0; i < kLanes; ++i) out[i] = Rgbx{red[i], green[i], blue[i], 0};
+  } else {
+    Rgbx flat = {surface.colour[0], surface.colour[1], surface.colour[2], 0};
+    for (int i = 0; i < kLanes; ++i) out[i] = flat;
+  }
+}
+
+// A tile that shows one face alone. Texels are fetched a block ahead.
+VLDAC_FN void shade_tile(const LocalSurface& surface, Rgbx* pixels) {
+  if (!surface.texture) {
+    for (int block = 0; block < kBlocks; ++block) shade(surface, block, kAllLanes, nullptr, pixels + block * kLanes);
+    return;
+  }
+  alignas(64) float levels[kTilePixels / 4 + 4];
+  quad_levels(surface, levels);
+  Prepared prepared[2];
+  prepare(surface, 0, kAllLanes, levels, prepared[0]);
+  for (int block = 0; block < kBlocks; ++block) {
+    if (block + 1 < kBlocks) {
+      Prepared& next = prepared[(block + 1) % 2];
+      prepare(surface, block + 1, kAllLanes, levels, next);
+      const uint32_t* texels = surface.texture->texels();
+      for (int i = 0; i < kLanes; i += 2)
+        for (const auto& places : next.taps.at) __builtin_prefetch(texels + places[i]);
     }
-    store(levels + i, level_of(u[1] - u[0], v[1] - v[0], u[2] - u[0], v[2] - v[0], *surface.texture));
+    finish(surface, prepared[block % 2], kAllLanes, pixels + block * kLanes);
   }
 }
 
@@ -360,6 +376,8 @@ VLDAC_INLINE Int share_of(const Samples& samples, int block, uint32_t local) {
 }
 
 VLDAC_FN void add_face(const Samples& samples, const LocalSurface& surface, uint32_t local, Rgbx* pixels) {
+  alignas(64) float levels[kTilePixels / 4 + 4];
+  if (surface.texture) quad_levels(surface, levels);
   for (int block = 0; block < kBlocks; ++block) {
     alignas(64) int32_t quarters[kLanes];
     Int share = share_of(samples, block, local);
@@ -367,7 +385,7 @@ VLDAC_FN void add_face(const Samples& samples, const LocalSurface& surface, uint
     if (!active) continue;
     store(quarters, share);
     alignas(64) Rgbx colours[kLanes];
-    shade(surface, block, active, nullptr, colours);
+    shade(surface, block, active, levels, colours);
     for (uint32_t rest = active; rest; rest &= rest - 1) {
       int i = __builtin_ctz(rest);
       pixels[block * kLanes + i] += colours[i] * (static_cast<float>(quarters[i]) * 0.25f);
@@ -453,9 +471,7 @@ VLDAC_FN void draw_tile(Workspace& work, int tile_x, int tile_y, uint8_t* rgb) {
   uint32_t only = gather_faces(work, tile_x, tile_y);
   if (only != kNone) {
     LocalSurface surface = localise(work.surface_of(work.faces[only]), tile_x, tile_y);
-    alignas(64) float levels[kTilePixels / 4 + 4];
-    if (surface.texture) quad_levels(surface, levels);
-    for (int block = 0; block < kBlocks; ++block) shade(surface, block, kAllLanes, levels, pixels + block * kLanes);
+    shade_tile(surface, pixels);
   } else {
     for (auto& pixel : pixels) pixel = Rgbx{};
     Samples samples;
@@ -498,7 +514,4 @@ const TileFunctions kTileFunctions = {draw_tile, resolve_depth, snap_vertices, f
 }  // namespace vldac::raster::VLDAC_TIER
 
 #undef VLDAC_INLINE
-#undef VLDAC_QUAD_FIRST
-#undef VLDAC_QUAD_RIGHT
-#undef VLDAC_QUAD_UPPER
 #undef VLDAC_QUAD_LANES
