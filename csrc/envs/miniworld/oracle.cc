@@ -12,6 +12,7 @@ namespace {
 
 constexpr float kBlocked = -1.0f, kFar = 1e9f;
 constexpr double kMargin = 0.03;  // metres that ways keep from things, beyond the agent's radius
+constexpr double kLeastStep = 0.01, kLeastTurn = kDegree;  // with smaller ones a search would have no end
 constexpr int kMaxLeg = 160;      // steps straight ahead that an action considers
 constexpr double kPickLow = 0.03, kPickHigh = 0.15;  // metres inside of the range in which a thing can be picked up
 
@@ -47,7 +48,7 @@ double near_distance(const World& world, const Entity& a, const Entity& b) {
 int64_t Oracle::action(const World& world, const Errand& errand) {
   step_ = world.params().of(Domain::kForwardStep).initial;
   turn_ = world.params().of(Domain::kTurnStep).initial * kDegree;
-  if (errand.kind == Errand::Kind::kNone || step_ <= 0 || turn_ <= 0) return kNoAction;
+  if (errand.kind == Errand::Kind::kNone || step_ < kLeastStep || turn_ < kLeastTurn) return kNoAction;
   bool is_new = update(world, errand);
   if (world.is_random()) return greedy(world, errand);
   int64_t next = is_new ? kNoAction : planned(world);

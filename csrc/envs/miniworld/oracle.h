@@ -32,7 +32,7 @@ struct Errand {
 class Oracle {
  public:
   static constexpr int64_t kNoAction = -1;
-  // The action now, of the package's numbers.
+  // The action now, of the package's numbers; kNoAction also where steps are below 1 cm or turns below a degree.
   int64_t action(const World& world, const Errand& errand);
 
  private:
