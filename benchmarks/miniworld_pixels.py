@@ -5,9 +5,9 @@
 
 The package draws in a process of its own, on Mesa's software driver with exact sampling (GALLIVM_PERF, set before OpenGL starts); it
 plays, too: at random, and toward things, which it picks up, carries and drops. Ours plays the same actions from the same seeds,
-with the package's textures and no state injected, with domain_rand off and on. Compared: observations at the start of episodes and every few
-steps, and depths. A row goes to benchmarks/results. Exit code 1 if a claim does not hold, 2 where the driver is none that this was
-validated with.
+with the package's textures and no state injected, with domain_rand off and on. Compared: observations at the start of episodes
+and every few steps, and depths. A row goes to benchmarks/results. Exit code 1 if a claim does not hold, 2 where the driver is none
+that this was validated with.
 """
 
 from __future__ import annotations
@@ -301,9 +301,9 @@ def main() -> int:
             runs.append(run)
             print(
                 f"{env_id} {name}: {run['mean_absolute_error']:.3f} levels off (worst frame {run['worst_frame']:.3f}), "
-                f"{100 * run['share_far_off']:.4f} % of pixels by more than {FAR_OFF} (worst frame "
-                f"{100 * run['worst_frame_far_off']:.3f} %), depth {1000 * run['mean_depth_error_m']:.2f} mm; {run['frames']} frames, "
-                f"{run['frames_carrying']} carrying{'' if run['is_met'] else '  NOT MET'}", flush=True,
+                f"{100 * run['share_far_off']:.4f} % of pixels by more than {FAR_OFF} (worst "
+                f"{100 * run['worst_frame_far_off']:.3f} %), depth {1000 * run['mean_depth_error_m']:.2f} mm, "
+                f"{run['frames']} frames, {run['frames_carrying']} carrying{'' if run['is_met'] else '  NOT MET'}", flush=True,
             )  # fmt: skip
     package.close()
     holds = all(run["is_met"] for run in runs)

@@ -41,7 +41,8 @@ def _clone(config: TrainConfig, place: Path, say: Say, should_stop: Callable[[],
 
     for leftover in place.parent.glob(f".{place.name}.building-*") if not config.tiny.clone_dir else ():
         shutil.rmtree(leftover, ignore_errors=True)  # of a killed process: the run folder has one owner
-    actions = "the expert's action in one step of four, else any" if config.tiny.clone_action == "quarter_oracle" else "random actions"
+    has_expert = config.tiny.clone_action == "quarter_oracle"
+    actions = "the expert's action in one step of four, else any" if has_expert else "random actions"
     say(f"building a tiny Qwen2-VL and cloning its warm start: truthful fields, {actions}")
     tick, total = time.perf_counter(), config.tiny.clone_updates
 

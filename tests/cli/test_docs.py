@@ -98,7 +98,12 @@ def test_numbers_of_the_deviations_page_are_those_of_the_recipes() -> None:
     assert (repo.algorithm.value_clip, repo.algorithm.ratio_guard) == (0.1, 10.0)
     assert default.eval.episodes == 200
     world = load_config("paper-miniworld")
-    assert (world.algorithm.gamma, world.algorithm.gae_lambda, world.env.num_images, world.env.prompt) == (0.99, 0.95, 4, "v3")
+    assert (world.algorithm.gamma, world.algorithm.gae_lambda, world.env.num_images, world.env.prompt) == (
+        0.99,
+        0.95,
+        4,
+        "v3",
+    )
     assert world.optim == paper.optim and world.rollout.steps_per_update == 512 and world.env.image_size is None
     assert {load_config(name).algorithm.timeout for name in recipe_names() if "miniworld" in name} == {"terminal"}
     assert repo.algorithm.timeout == "drop"

@@ -162,7 +162,12 @@ def test_a_run_in_miniworld_names_its_textures_and_evaluates_with_them(
         "env__num_envs": 4, "env__num_images": 2, "tiny__clone_dir": str(start),
     }  # fmt: skip
     result = vldac.train(
-        "tiny", "MiniWorld-OneRoomS6Fast-v0", config="quickstart", run_dir=tmp_path / "run", env__prompt="short", **small
+        "tiny",
+        "MiniWorld-OneRoomS6Fast-v0",
+        config="quickstart",
+        run_dir=tmp_path / "run",
+        env__prompt="short",
+        **small,
     )
     stored = (tmp_path / "run" / "config.yaml").read_text()
     assert "textures: builtin" in stored

@@ -49,7 +49,7 @@ VLDAC_FN void find_front(const PlacedMesh& placed, const int32_t* snapped_x, con
   size_t count = front.size() - begin, kept = begin;
   front.resize(begin + count + kLanes, first);  // so that whole vectors may be read
   for (size_t i = 0; i < count; i += kLanes) {
-    Int triangle = load<Int>(front.data() + begin + i), low_x, high_x, low_y, high_y;
+    Int triangle = load<Int>(front.data() + begin + i), low_x = none, high_x = none, low_y = none, high_y = none;
     for (int corner = 0; corner < 3; ++corner) {
       Int vertex = gather(mesh.corners(corner), triangle);
       Int x = gather(snapped_x, vertex), y = gather(snapped_y, vertex);

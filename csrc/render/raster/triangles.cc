@@ -75,9 +75,12 @@ void bin_triangle(Workspace& work, uint32_t triangle, const Texture* texture) {
   plane = {plane.at + 0.5, plane.dx / kEighths, plane.dy / kEighths};
   auto id = static_cast<uint32_t>(work.faces.size());
   bool is_seen = false;
+  TileDepth range(plane, found[0].x / kTile, found[0].y / kTile);
+  int range_x = found[0].x / kTile, range_y = found[0].y / kTile;
   for (int i = 0; i < count; ++i) {
     int tile_x = found[i].x / kTile, tile_y = found[i].y / kTile, x = found[i].x % kTile, y = found[i].y % kTile;
-    int32_t depth = TileDepth(plane, tile_x, tile_y).at_sample(x * kEighths + kSampleX[found[i].sample], y * kEighths + kSampleY[found[i].sample]);
+    if (tile_x != range_x || tile_y != range_y) range = TileDepth(plane, range_x = tile_x, range_y = tile_y);
+    int32_t depth = range.at_sample(x * kEighths + kSampleX[found[i].sample], y * kEighths + kSampleY[found[i].sample]);
     Bin& bin = work.bin(tile_x, tile_y);
     if (depth > bin.nearest_cover) continue;
     append(work, bin, id, kIsHit | static_cast<uint32_t>(depth) << 8 | static_cast<uint32_t>(found[i].sample << 6 | y << 3 | x));
