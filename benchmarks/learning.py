@@ -102,7 +102,7 @@ def control(arguments: argparse.Namespace) -> bool:
 
 
 def reading(arguments: argparse.Namespace) -> bool:
-    """The start names at least 95 % of its fields' samples right (READING_MIN), and with shuffled pictures no more than chance + 4 sd.
+    """The start names at least 95 % (or READING_MIN) of its samples right, and with shuffled pictures no more than chance + 4 sd.
 
     The samples come from other episodes than cloning's, but NumberLine has few different pictures, all of which cloning has
     shown: this says that the start reads its picture, not that it would read one it has never seen.
