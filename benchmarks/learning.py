@@ -44,6 +44,10 @@ WALL_S_MAX = {
 }  # fmt: skip
 """Limit of the whole command by the clock, judged apart from learning: on a busy machine see `cpu_s` beside `wall_s`."""
 
+READING_MIN = {"quickstart-miniworld": 0.90, "miniworld-hallway": 0.90, "miniworld-oneroom": 0.90}
+"""Share of pictures that the start must read right, where it is not 0.95: sides and distances have borders (2.5 and 5 m, half a turn,
+the edge of the picture), at which a centimetre decides."""
+
 
 # -- the four claims ------------------------------------------------------------------------------------------------------
 
@@ -98,7 +102,7 @@ def control(arguments: argparse.Namespace) -> bool:
 
 
 def reading(arguments: argparse.Namespace) -> bool:
-    """The start names at least 95 % of its fields' samples right, and with shuffled pictures no more than chance + 4 sd.
+    """The start names at least 95 % (or READING_MIN) of its samples right, and with shuffled pictures no more than chance + 4 sd.
 
     The samples come from other episodes than cloning's, but NumberLine has few different pictures, all of which cloning has
     shown: this says that the start reads its picture, not that it would read one it has never seen.
@@ -110,7 +114,7 @@ def reading(arguments: argparse.Namespace) -> bool:
     from vldac.model import load_model
 
     torch.set_num_threads(arguments.num_threads)
-    config, runs = load_config(arguments.recipe), []
+    config, runs, least = load_config(arguments.recipe), [], READING_MIN.get(arguments.recipe, 0.95)
     for seed in arguments.seeds:
         folder = run_folder(arguments, arguments.recipe, seed) / "warm_start"
         if not folder.exists():
@@ -123,13 +127,13 @@ def reading(arguments: argparse.Namespace) -> bool:
             limit = one.chance + 4 * math.sqrt(one.chance * (1 - one.chance) / reads.samples)
             row[name] = {
                 "own_images": one.own_images, "shuffled_images": one.shuffled_images, "chance": one.chance,
-                "shuffled_limit": limit, "is_met": one.own_images >= 0.95 and one.shuffled_images <= limit,
+                "shuffled_limit": limit, "is_met": one.own_images >= least and one.shuffled_images <= limit,
             }  # fmt: skip
             print(f"  seed {seed}, {name}: {row[name]}", flush=True)
         row["is_met"] = all(row[name]["is_met"] for name in named)
         runs.append(row)
     claim = {
-        "test": "own images >= 0.95; shuffled images <= chance + 4 standard deviations of chance",
+        "test": f"own images >= {least}; shuffled images <= chance + 4 standard deviations of chance",
         "chance": "sum of squared label shares of these very samples",
         "holds": all(run["is_met"] for run in runs),
     }
