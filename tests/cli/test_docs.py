@@ -13,6 +13,7 @@ from vldac.configuration import load_config, recipe_names
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -26,7 +27,7 @@ def test_the_metrics_page_is_current() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_named_in_a_page_exist(page: Path) -> None:
-    text = CODE.sub("", page.read_text(encoding="utf-8"))
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
     sections = {name.split(".")[0] for name in setting_types() if "." in name}
     named = set(re.findall(rf"\b((?:{'|'.join(sections)})\.[a-z_]+)\b", text))
     files = {"adapter_model.safetensors", "model.safetensors"}
