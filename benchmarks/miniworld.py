@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -324,7 +325,7 @@ def reset(arguments: argparse.Namespace) -> bool:
 def write_row(name: str, arguments: argparse.Namespace, claim: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     """Write one JSON row file."""
     row = {
-        "claim": claim, "runs": runs, "command": f"OMP_NUM_THREADS=1 python benchmarks/miniworld.py {arguments.what}",
+        "claim": claim, "runs": runs, "command": shlex.join(["OMP_NUM_THREADS=1", "python", "benchmarks/miniworld.py", *sys.argv[1:]]),
         "isa": _core.isa_tiers()[-1], "num_envs": arguments.num_envs, "repeats": arguments.repeats, "load": os.getloadavg(),
         "date": time.strftime("%Y-%m-%d"), "processor": processor_name(), "cores": os.cpu_count(), "commit": commit(ROOT),
         "versions": versions(("vldac", "numpy", "gymnasium", "miniworld", "pyglet", "pillow", "transformers")),
