@@ -324,8 +324,9 @@ def reset(arguments: argparse.Namespace) -> bool:
 
 def write_row(name: str, arguments: argparse.Namespace, claim: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     """Write one JSON row file."""
+    command = shlex.join(["python", "benchmarks/miniworld.py", *sys.argv[1:]])
     row = {
-        "claim": claim, "runs": runs, "command": shlex.join(["OMP_NUM_THREADS=1", "python", "benchmarks/miniworld.py", *sys.argv[1:]]),
+        "claim": claim, "runs": runs, "command": f"OMP_NUM_THREADS=1 {command}",
         "isa": _core.isa_tiers()[-1], "num_envs": arguments.num_envs, "repeats": arguments.repeats, "load": os.getloadavg(),
         "date": time.strftime("%Y-%m-%d"), "processor": processor_name(), "cores": os.cpu_count(), "commit": commit(ROOT),
         "versions": versions(("vldac", "numpy", "gymnasium", "miniworld", "pyglet", "pillow", "transformers")),
