@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from vldac.envs.miniworld.assets import ensure_assets
 
 import vldac
 import vldac.evaluation
@@ -16,7 +17,6 @@ from tests.e2e.conftest import build
 from vldac.checkpoint import restore
 from vldac.config import TrainConfig
 from vldac.envs import make
-from vldac.envs.miniworld.assets import ensure_assets
 from vldac.errors import CheckpointError, ConfigError
 from vldac.evaluation import play_episodes, summarise
 from vldac.model import load_model
