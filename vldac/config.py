@@ -236,3 +236,8 @@ class TrainConfig:
     """Self-checks that this run waives by name; printed at start."""
     log: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Trackers beside metrics.jsonl; none named: TensorBoard if it is installed."""
+
+    def is_recorded(self, update: int) -> bool:
+        """Whether trajectories are recorded of the run's update number `update`, which counts from 1."""
+        every = self.trajectories_every
+        return update == self.optim.num_updates or (every > 0 and update % every == 0)

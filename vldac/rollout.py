@@ -89,9 +89,7 @@ class Rollout:
 
     def _is_tracked(self) -> bool:
         """Whether this update's trajectories are recorded, of an environment with a map."""
-        update, every = self.rounds_done + 1, self.config.trajectories_every
-        is_recorded = update == self.config.optim.num_updates or (every > 0 and update % every == 0)
-        return is_recorded and has_map(self.env)
+        return self.config.is_recorded(self.rounds_done + 1) and has_map(self.env)
 
     def _rebuild_windows(self) -> list[list[Window]]:
         """Encode the frames that the buffer holds, in the batches in which playing encodes them; return the written steps' windows.

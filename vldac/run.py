@@ -256,7 +256,7 @@ class Run:
         self.metrics = read_metrics(self.folder)
         self.progress.update(self.metrics[-1])
         notify(self.callbacks, "on_update_end", trainer, line)
-        if self._is_last() or (config.trajectories_every and update % config.trajectories_every == 0):
+        if config.is_recorded(update):
             names, advantages = trainer.env.action_names, trainer.last_advantages
             assert advantages is not None, "an update leaves its advantages"
             record_update(self.folder, update, trainer.policy, batch, advantages, config, names)
