@@ -1,5 +1,6 @@
 #include "envs/miniworld/miniworld.h"
 
+#include <charconv>
 #include <cmath>
 
 namespace vldac::miniworld {
@@ -33,6 +34,12 @@ DomainParams domain_of(const Options& options) {
 
 bool is_set(const Options& options, const char* name) { return options.count(name) && whole_option(options, name, 0, 1) == 1; }
 
+// In the fewest digits that mean it.
+std::string text_of(double value) {
+  std::array<char, 32> digits;
+  return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr};
+}
+
 // Whether two segments cross on the floor.
 bool crosses(Vec3 a, Vec3 b, const Segment& wall) {
   auto side = [](Vec3 p, Vec3 q, Vec3 r) { return (q.x - p.x) * (r.z - p.z) - (q.z - p.z) * (r.x - p.x) > 0; };
@@ -44,8 +51,7 @@ bool crosses(Vec3 a, Vec3 b, const Segment& wall) {
 double number_option(const Options& options, const char* name, double low, double high) {
   double value = options.at(name);
   if (!(low <= value && value <= high))
-    throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(low) + " to " + std::to_string(high) + ", got " +
-                                std::to_string(value));
+    throw std::invalid_argument(std::string(name) + ": expected " + text_of(low) + " to " + text_of(high) + ", got " + text_of(value));
   return value;
 }
 
@@ -53,7 +59,7 @@ int64_t whole_option(const Options& options, const char* name, int64_t low, int6
   double value = options.at(name);
   if (!(static_cast<double>(low) <= value && value <= static_cast<double>(high)) || std::floor(value) != value)
     throw std::invalid_argument(std::string(name) + ": expected a whole number, " + std::to_string(low) + " to " +
-                                std::to_string(high) + ", got " + std::to_string(value));
+                                std::to_string(high) + ", got " + text_of(value));
   return static_cast<int64_t>(value);
 }
 
