@@ -51,32 +51,32 @@ struct Entity {
   static Entity ball(Colour colour, double height = 0.6) { return meshed(of_colour(MeshName::kBallBlue, colour), height, false); }
   // texture_aspect: the picture's height over its width, of the package's file.
   static Entity image_frame(Vec3 position, double heading, Surface picture, double width, double texture_aspect) {
-    Entity entity;
-    entity.kind = EntityKind::kImageFrame;
-    entity.is_static = true;
-    entity.position = position;
-    entity.heading = heading;
+    Entity entity = frame(EntityKind::kImageFrame, position, heading);
     entity.picture = picture;
     entity.width = width;
-    entity.depth = 0.05;
     entity.height = texture_aspect * width;
     return entity;
   }
   // text: of the letters in materials.h, at most 8, and it must outlive the entity.
   static Entity text_frame(Vec3 position, double heading, const char* text, double height) {
-    Entity entity;
-    entity.kind = EntityKind::kTextFrame;
-    entity.is_static = true;
-    entity.position = position;
-    entity.heading = heading;
+    Entity entity = frame(EntityKind::kTextFrame, position, heading);
     entity.text = text;
     entity.width = static_cast<double>(std::string_view(text).size()) * height;
-    entity.depth = 0.05;
     entity.height = height;
     return entity;
   }
 
  private:
+  // On a wall, facing along the heading.
+  static Entity frame(EntityKind kind, Vec3 position, double heading) {
+    Entity entity;
+    entity.kind = kind;
+    entity.is_static = true;
+    entity.position = position;
+    entity.heading = heading;
+    entity.depth = 0.05;
+    return entity;
+  }
   static MeshName of_colour(MeshName first, Colour colour) {
     return static_cast<MeshName>(static_cast<uint8_t>(first) + static_cast<uint8_t>(colour));
   }
