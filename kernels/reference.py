@@ -1,331 +1,330 @@
-"""The specification of every kernel, in plain torch.
+"""The specification of every kernel, in plain differentiable torch.
 
-Faster tiers must equal these functions within the tolerances of the tests. All reductions run in float32 (float64 for
-float64 input). No [rows, vocabulary] tensor outlives a chunk of rows.
+Faster tiers must equal these functions within the tolerances of the tests (float64: 1e-12). Reductions run in float32, or in float64
+for float64 input. Nothing here is chunked, fused or fast, and nothing but the tests and the start-up comparison calls it.
 
-Shapes: N response tokens, S environment steps, V vocabulary, H hidden, B rows of a decode batch, K segments.
+Shapes: N response tokens, S environment steps, V vocabulary, H hidden, B rows of a decode batch, K segments, T x E steps.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
 
 import torch
+from torch import Tensor
+from vldac.kernels.tier import accumulate_dtype
+from vldac.kernels.types import LinearLogprobOutput, PPOStats, SampleOutput, ValueStats
 
 
-class LinearLogprobOutput(NamedTuple):
-    """What `linear_logprob` returns."""
-
-    logprob: torch.Tensor
-    """[N] float32"""
-    entropy: torch.Tensor | None
-    """[N] float32, no gradient"""
-    lse: torch.Tensor | None
-    """[N] float32, no gradient"""
+def _column(values: float | Tensor, like: Tensor) -> Tensor:
+    """A scalar or [N] option as something that divides or compares with rows of `like`."""
+    values = torch.as_tensor(values, dtype=like.dtype, device=like.device)
+    return values[:, None] if values.dim() else values
 
 
-class PPOStats(NamedTuple):
-    """Statistics of `ppo_clip_loss`: scalars on the device, no gradient, weighted by token_weight where a mean."""
-
-    ratio_mean: torch.Tensor
-    ratio_max: torch.Tensor
-    clip_frac: torch.Tensor
-    guard_steps: torch.Tensor
-    kl_old_k1: torch.Tensor
-    kl_ref_k3: torch.Tensor
-    log_ratio_abs_max: torch.Tensor
-    capped_tokens: torch.Tensor
-
-
-class SampleOutput(NamedTuple):
-    """What `sample_with_logprob` returns; each field has shape [B]."""
-
-    token: torch.Tensor
-    """int64"""
-    logprob_raw: torch.Tensor
-    """float32, under temperature and banned ids: the trainer's definition"""
-    logprob_processed: torch.Tensor
-    """float32, after truncation"""
-    entropy: torch.Tensor
-    """float32, of the distribution of logprob_raw"""
-    valid: torch.Tensor
-    """bool, False where the logits of the row were not finite"""
-
-
-def _chunk_logits(
-    hidden: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    temperature: float,
-    banned_ids: torch.Tensor | None,
-) -> torch.Tensor:
-    """Logits of a chunk at the given temperature, accumulated in float32; banned columns are -inf."""
-    accumulate = torch.promote_types(hidden.dtype, torch.float32)
-    logits = hidden.to(accumulate) @ weight.to(accumulate).T
+def _scaled(
+    logits: Tensor, bias: Tensor | None, banned_ids: Tensor | None, softcap: float | None, temperature: float | Tensor
+) -> Tensor:
+    """Bias, soft-cap, temperature; then -inf in the columns that are excluded: banned ids, and those whose bias is -inf."""
+    excluded = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
     if bias is not None:
-        logits = logits + bias.to(accumulate)
-    logits = logits / temperature
+        excluded = bias == -torch.inf
+        logits = logits + bias.to(logits.dtype).masked_fill(excluded, 0.0)
     if banned_ids is not None:
-        logits[:, banned_ids] = -torch.inf
-    return logits
+        excluded = excluded.index_fill(0, banned_ids.long(), True)
+    if softcap:
+        logits = softcap * torch.tanh(logits / softcap)
+    return (logits / _column(temperature, logits)).masked_fill(excluded, -torch.inf)
 
 
-def _entropy(log_probs: torch.Tensor) -> torch.Tensor:
+def _rows(scaled: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(logprob, entropy, lse) of scaled logits [N, V]; 0 where the target is ignored."""
+    keep = target != ignore_index
+    scaled = torch.where(keep[:, None], scaled, torch.zeros_like(scaled))
+    log_probs = scaled.log_softmax(-1)
+    logprob = log_probs.gather(-1, torch.where(keep, target, 0).long()[:, None])[:, 0]
+    zero = torch.zeros_like(logprob)
+    lse = torch.logsumexp(scaled, -1)
+    return torch.where(keep, logprob, zero), torch.where(keep, _entropy(log_probs), zero), torch.where(keep, lse, zero)
+
+
+def _entropy(log_probs: Tensor) -> Tensor:
     probs = log_probs.exp()
-    return -(probs * log_probs.masked_fill(probs == 0, 0)).sum(-1)
+    return -(probs * log_probs.masked_fill(probs == 0, 0)).sum(-1).clamp_max(0.0)
 
 
-class _LinearLogprob(torch.autograd.Function):
-    """Two-product form for a frozen head: G = d logprob / d hidden = (onehot - p) W / T is built in the forward pass."""
-
-    @staticmethod
-    def forward(ctx, hidden, weight, target, bias, temperature, banned_ids, chunk_rows):  # type: ignore[no-untyped-def]
-        needs_gradient = hidden.requires_grad
-        accumulate = torch.promote_types(hidden.dtype, torch.float32)
-        num_rows = hidden.shape[0]
-        logprob = hidden.new_empty(num_rows, dtype=accumulate)
-        entropy, lse = torch.empty_like(logprob), torch.empty_like(logprob)
-        gradient = torch.empty_like(hidden) if needs_gradient else hidden.new_empty(0)
-        for start in range(0, num_rows, chunk_rows):
-            rows = slice(start, start + chunk_rows)
-            logits = _chunk_logits(hidden[rows], weight, bias, temperature, banned_ids)
-            lse[rows] = torch.logsumexp(logits, -1)
-            log_probs = logits - lse[rows][:, None]
-            logprob[rows] = log_probs.gather(-1, target[rows][:, None])[:, 0]
-            entropy[rows] = _entropy(log_probs)
-            if needs_gradient:
-                delta = log_probs.exp_().neg_()
-                delta.scatter_add_(-1, target[rows][:, None], delta.new_ones(len(delta), 1))
-                gradient[rows] = ((delta / temperature) @ weight.to(accumulate)).to(hidden.dtype)
-        ctx.save_for_backward(gradient)
-        ctx.mark_non_differentiable(entropy, lse)
-        return logprob, entropy, lse
-
-    @staticmethod
-    def backward(ctx, upstream, _entropy_upstream, _lse_upstream):  # type: ignore[no-untyped-def]
-        (gradient,) = ctx.saved_tensors
-        return (gradient * upstream[:, None]).to(gradient.dtype), None, None, None, None, None, None
+def _check_targets(target: Tensor, size: int, ignore_index: int, where: str) -> None:
+    outside = ((target < 0) | (target >= size)) & (target != ignore_index)
+    if bool(outside.any()):
+        raise IndexError(
+            f"{where}: expected targets in [0, {size}) or {ignore_index}, got {target[outside][:4].tolist()}"
+        )
 
 
 def linear_logprob(
-    hidden: torch.Tensor,
-    weight: torch.Tensor,
-    target: torch.Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    target: Tensor,
     *,
-    bias: torch.Tensor | None = None,
-    temperature: float = 1.0,
-    banned_ids: torch.Tensor | None = None,
+    bias: Tensor | None = None,
+    temperature: float | Tensor = 1.0,
+    softcap: float | None = None,
+    banned_ids: Tensor | None = None,
     ignore_index: int = -100,
-    return_entropy: bool = False,
-    return_lse: bool = False,
-    chunk_rows: int = 1024,
 ) -> LinearLogprobOutput:
-    """Log-prob of `target` under softmax((hidden W^T + bias) / temperature) over the ids that are not banned.
-
-    hidden: [N, H] floating. weight: [V, H]. target: [N] integer in [0, V) or `ignore_index` (logprob 0, no gradient, and the
-    row's hidden values never leak). The head is frozen: asking for its gradient raises. Raises IndexError on other ids.
-    """
-    if weight.requires_grad and torch.is_grad_enabled():
-        raise ValueError(
-            "linear_logprob: expected a frozen head (weight.requires_grad False), got a trainable one; detach it, or use "
-            "selective_log_softmax on explicit logits"
-        )
-    target = target.long()
-    keep = target != ignore_index
-    if bool(((target < 0) | (target >= weight.shape[0]))[keep].any()):
-        raise IndexError(
-            f"linear_logprob: expected targets in [0, {weight.shape[0]}) or {ignore_index}, got {target[keep]}"
-        )
-    rows = torch.where(keep[:, None], hidden, torch.zeros_like(hidden))
-    logprob, entropy, lse = _LinearLogprob.apply(
-        rows, weight, target.clamp_min(0), bias, temperature, banned_ids, chunk_rows
-    )
-    zero = torch.zeros_like(logprob)
-    return LinearLogprobOutput(
-        torch.where(keep, logprob, zero),
-        torch.where(keep, entropy, zero) if return_entropy else None,
-        lse if return_lse else None,
-    )
+    """Log-prob of target [N] under softmax(softcap(hidden [N, H] weight [V, H]^T + bias [V]) / temperature), banned ids left out."""
+    _check_targets(target, weight.shape[0], ignore_index, "linear_logprob")
+    wide = accumulate_dtype(hidden.dtype)
+    # Ignored rows never meet the product: their hidden state may be anything.
+    rows = torch.where((target != ignore_index)[:, None], hidden, torch.zeros_like(hidden)).to(wide)
+    scaled = _scaled(rows @ weight.to(wide).T, bias, banned_ids, softcap, temperature)
+    return LinearLogprobOutput(*_rows(scaled, target, ignore_index))
 
 
-def selective_log_softmax(logits: torch.Tensor, target: torch.Tensor, *, temperature: float = 1.0) -> torch.Tensor:
-    """Log-prob of target [N] under logits [N, V] at a temperature; float32, differentiable."""
-    scaled = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
-    return scaled.gather(-1, target.long()[:, None])[:, 0] - torch.logsumexp(scaled, -1)
+def selective_log_softmax(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    temperature: float | Tensor = 1.0,
+    banned_ids: Tensor | None = None,
+    ignore_index: int = -100,
+) -> LinearLogprobOutput:
+    """The same from logits [N, V]."""
+    _check_targets(target, logits.shape[-1], ignore_index, "selective_log_softmax")
+    scaled = _scaled(logits.to(accumulate_dtype(logits.dtype)), None, banned_ids, None, temperature)
+    return LinearLogprobOutput(*_rows(scaled, target, ignore_index))
+
+
+def _kl_estimate(difference: Tensor, estimator: str) -> Tensor:
+    """KL(policy || other) per token of difference = other - policy: k1, k2 or k3 (Schulman 2020)."""
+    if estimator == "k1":
+        return -difference
+    return 0.5 * difference**2 if estimator == "k2" else torch.expm1(difference) - difference
+
+
+def _kept(weight: Tensor, values: Tensor) -> Tensor:
+    """values where the weight is not zero, else 0: a masked NaN leaves no trace."""
+    return torch.where(weight != 0, values, torch.zeros_like(values))
 
 
 def ppo_clip_loss(
-    logprob: torch.Tensor,
-    old_logprob: torch.Tensor,
-    advantages: torch.Tensor,
-    step_index: torch.Tensor,
-    token_weight: torch.Tensor,
+    logprob: Tensor,
+    old_logprob: Tensor,
+    advantages: Tensor,
+    step_index: Tensor,
+    token_weight: Tensor,
     *,
-    ref_logprob: torch.Tensor | None = None,
+    ref_logprob: Tensor | None = None,
     clip_low: float = 0.1,
     clip_high: float = 0.1,
     kl_coef: float = 0.0,
+    kl_estimator: str = "k3",
     ratio_guard: float | None = None,
+    dual_clip: float | None = None,
     log_ratio_cap: float = 20.0,
-) -> tuple[torch.Tensor, PPOStats]:
-    """Token-wise clipped surrogate with the step's advantage on each of its tokens, plus k3 KL (paper Eq. 3, 5, 6).
+) -> tuple[Tensor, PPOStats]:
+    """Token-wise clipped surrogate with the step's advantage on each of its tokens, plus KL (paper Eq. 3, 5, 6).
 
-    logprob, old_logprob, ref_logprob, token_weight: [N]. advantages: [S]. step_index: [N] into S. The weight carries mask and
-    aggregation: 1 / (tokens in the step x steps in the batch) gives the paper's mean. Loss is minimised.
-    k3 = exp(ref - logprob) - (ref - logprob) - 1 >= 0, an estimate of KL(policy || reference).
+    sum_i w_i (-min(r_i A, clip(r_i, 1 - clip_low, 1 + clip_high) A) + kl_coef kl_i), r = exp(logprob - old), A = advantages[step].
     """
+    logprob, old_logprob = _kept(token_weight, logprob), _kept(token_weight, old_logprob)
     raw = logprob - old_logprob
-    log_ratio = raw.clamp(-log_ratio_cap, log_ratio_cap)
-    ratio = log_ratio.exp()
+    ratio = raw.clamp(-log_ratio_cap, log_ratio_cap).exp()
     advantage = advantages[step_index]
     clipped = ratio.clamp(1.0 - clip_low, 1.0 + clip_high) * advantage
     surrogate = torch.minimum(ratio * advantage, clipped)
+    if dual_clip:
+        surrogate = torch.where(advantage < 0, torch.maximum(surrogate, dual_clip * advantage), surrogate)
     zero = logprob.new_zeros(())
     guard_steps = zero
-    if ratio_guard is not None:
-        hits = torch.zeros_like(advantages).index_add(
-            0, step_index, (ratio.detach() > ratio_guard).to(advantages.dtype)
-        )
+    if ratio_guard:
+        over = (ratio.detach() > ratio_guard).to(advantages.dtype)
+        hits = torch.zeros_like(advantages).index_add(0, step_index, over)
         surrogate = torch.where(hits[step_index] > 0, clipped, surrogate)
         guard_steps = (hits > 0).sum().to(logprob.dtype)
-    per_token = -surrogate
-    k3 = None
+    per_token, difference = -surrogate, torch.zeros_like(logprob)
     if ref_logprob is not None:
-        difference = (ref_logprob - logprob).clamp(-log_ratio_cap, log_ratio_cap)
-        k3 = torch.expm1(difference) - difference
-        per_token = per_token + kl_coef * k3
+        difference = (_kept(token_weight, ref_logprob) - logprob).clamp(-log_ratio_cap, log_ratio_cap)
+        per_token = per_token + kl_coef * _kl_estimate(difference, kl_estimator)
     loss = (token_weight * per_token).sum()
+    (coefficient,) = (
+        torch.autograd.grad(loss, logprob, retain_graph=True) if logprob.requires_grad else (torch.zeros_like(logprob),)
+    )
     with torch.no_grad():
         total = token_weight.sum().clamp_min(torch.finfo(token_weight.dtype).tiny)
-        is_clipped = (ratio < 1.0 - clip_low) | (ratio > 1.0 + clip_high)
+        low, high = ratio < 1.0 - clip_low, ratio > 1.0 + clip_high
+        change = raw.clamp(-log_ratio_cap, log_ratio_cap)
         some = len(logprob) > 0
+
+        def mean(values: Tensor) -> Tensor:
+            return (token_weight * values).sum() / total
+
         stats = PPOStats(
-            ratio_mean=(token_weight * ratio).sum() / total,
-            ratio_max=ratio.max() if some else zero,
-            clip_frac=(token_weight * is_clipped).sum() / total,
+            ratio_mean=mean(ratio),
+            ratio_max=_kept(token_weight, ratio).max() if some else zero,
+            clip_frac=mean(low | high),
+            clip_frac_low=mean(low),
+            clip_frac_high=mean(high),
             guard_steps=guard_steps,
-            kl_old_k1=-(token_weight * raw).sum() / total,
-            kl_ref_k3=(token_weight * k3).sum() / total if k3 is not None else zero,
+            kl_old_k1=-mean(raw),
+            kl_old_k3=mean(torch.expm1(change) - change),
+            kl_ref_k1=-mean(difference),
+            kl_ref_k3=mean(torch.expm1(difference) - difference),
             log_ratio_abs_max=raw.abs().max() if some else zero,
             capped_tokens=(raw.abs() > log_ratio_cap).sum().to(logprob.dtype),
+            tokens=(token_weight != 0).sum().to(logprob.dtype),
+            active_tokens=(coefficient != 0).sum().to(logprob.dtype),
         )
     return loss, PPOStats(*(s.detach() for s in stats))
 
 
 def value_loss(
-    value: torch.Tensor,
-    returns: torch.Tensor,
-    step_weight: torch.Tensor,
+    value: Tensor,
+    old_value: Tensor | None,
+    returns: Tensor,
+    step_weight: Tensor,
     *,
-    old_value: torch.Tensor | None = None,
     clip: float | None = None,
-) -> torch.Tensor:
-    """Weighted half squared error of one value per step (paper Eq. 4), all [S]; `clip` limits the move from old_value."""
-    error = (value - returns) ** 2
-    if clip is not None:
+    huber: float | None = None,
+    coef: float = 0.5,
+) -> tuple[Tensor, ValueStats]:
+    """Weighted squared error of one value per step (paper Eq. 4), all [S], times coef; `clip` limits the move from old_value.
+
+    With huber = d the square becomes d (2 |e| - d) beyond |e| = d (so that coef 0.5 gives the Huber loss itself).
+    """
+
+    def penalty(error: Tensor) -> Tensor:
+        return error**2 if not huber else torch.where(error.abs() <= huber, error**2, huber * (2 * error.abs() - huber))
+
+    value, returns = _kept(step_weight, value), _kept(step_weight, returns)
+    error = value - returns
+    loss, is_moved = penalty(error), torch.zeros_like(step_weight, dtype=torch.bool)
+    if clip:
         if old_value is None:
-            raise ValueError("value_loss: clip needs old_value")
-        moved = old_value + (value - old_value).clamp(-clip, clip)
-        error = torch.maximum(error, (moved - returns) ** 2)
-    return 0.5 * (step_weight * error).sum()
+            raise ValueError("value_loss: clip needs old_value, got None")
+        old = _kept(step_weight, old_value)
+        moved = penalty(old + (value - old).clamp(-clip, clip) - returns)
+        is_moved = moved > loss
+        loss = torch.maximum(loss, moved)
+    with torch.no_grad():
+        total = step_weight.sum().clamp_min(torch.finfo(step_weight.dtype).tiny)
+        stats = ValueStats(
+            error_mean=(step_weight * error).sum() / total,
+            error_abs_max=error.abs().max() if len(error) else value.new_zeros(()),
+            clip_frac=(step_weight * is_moved).sum() / total,
+        )
+    return coef * (step_weight * loss).sum(), ValueStats(*(s.detach() for s in stats))
 
 
 def fused_linear_ppo_loss(
-    hidden: torch.Tensor,
-    weight: torch.Tensor,
-    target: torch.Tensor,
-    old_logprob: torch.Tensor,
-    advantages: torch.Tensor,
-    step_index: torch.Tensor,
-    token_weight: torch.Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    old_logprob: Tensor,
+    advantages: Tensor,
+    step_index: Tensor,
+    token_weight: Tensor,
     *,
-    ref_logprob: torch.Tensor | None = None,
-    temperature: float = 1.0,
-    banned_ids: torch.Tensor | None = None,
-    clip_low: float = 0.1,
-    clip_high: float = 0.1,
-    kl_coef: float = 0.0,
-) -> tuple[torch.Tensor, PPOStats, torch.Tensor]:
+    ref_logprob: Tensor | None = None,
+    bias: Tensor | None = None,
+    temperature: float | Tensor = 1.0,
+    softcap: float | None = None,
+    banned_ids: Tensor | None = None,
+    ignore_index: int = -100,
+    **loss_options: object,
+) -> tuple[Tensor, PPOStats, Tensor]:
     """`linear_logprob` followed by `ppo_clip_loss`: (loss, statistics, log-probs [N] detached)."""
-    logprob = linear_logprob(hidden, weight, target, temperature=temperature, banned_ids=banned_ids).logprob
+    logprob = linear_logprob(
+        hidden, weight, target,
+        bias=bias, temperature=temperature, softcap=softcap, banned_ids=banned_ids, ignore_index=ignore_index,
+    ).logprob  # fmt: skip
     loss, stats = ppo_clip_loss(
-        logprob, old_logprob, advantages, step_index, token_weight,
-        ref_logprob=ref_logprob, clip_low=clip_low, clip_high=clip_high, kl_coef=kl_coef,
+        logprob, old_logprob, advantages, step_index, token_weight, ref_logprob=ref_logprob, **loss_options  # type: ignore[arg-type]
     )  # fmt: skip
     return loss, stats, logprob.detach()
 
 
 def generalized_advantage_estimate(
-    reward: torch.Tensor,
-    value: torch.Tensor,
-    terminated: torch.Tensor,
-    truncated: torch.Tensor,
-    segment_offsets: torch.Tensor,
-    bootstrap: torch.Tensor,
+    reward: Tensor,
+    value: Tensor,
+    bootstrap: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
     *,
     gamma: float,
     lam: float,
-    final_value: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Step-level GAE over flat segments: (advantage [S], returns [S]).
+    final_value: Tensor | None = None,
+    segment_offsets: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Step-level GAE: (advantage, returns = advantage + value).
 
-    reward, value, terminated, truncated, final_value: [S]; segment_offsets: [K + 1]; bootstrap: [K], the value after each
-    segment. A terminated step bootstraps nothing, a truncated one its final_value, an open tail its bootstrap.
+    delta_t = r_t + gamma (1 - terminated_t) V'_t - V_t;  A_t = delta_t + gamma lam (1 - terminated_t)(1 - truncated_t) A_{t+1}.
+    V'_t is final_value_t (0 without it) at a truncation, the bootstrap at the end, else V_{t+1}. Rectangular [T, E] with bootstrap [E],
+    or flat [S] with segment_offsets [K + 1] and bootstrap [K].
     """
-    advantage = torch.zeros_like(value)
-    offsets = segment_offsets.tolist()
-    for k in range(len(offsets) - 1):
-        carry, following = value.new_zeros(()), bootstrap[k]
-        for t in reversed(range(offsets[k], offsets[k + 1])):
-            ahead = following
-            if bool(truncated[t]):
-                ahead = final_value[t] if final_value is not None else value.new_zeros(())
-            live = 0.0 if bool(terminated[t]) else 1.0
-            delta = reward[t] + gamma * live * ahead - value[t]
-            carry = delta + gamma * lam * live * (0.0 if bool(truncated[t]) else 1.0) * carry
-            advantage[t], following = carry, value[t]
+    if segment_offsets is not None:
+        bounds = segment_offsets.tolist()
+        parts = [
+            generalized_advantage_estimate(
+                *(x[a:b, None] for x in (reward, value)), bootstrap[k : k + 1], terminated[a:b, None], truncated[a:b, None],
+                gamma=gamma, lam=lam, final_value=None if final_value is None else final_value[a:b, None],
+            )[0][:, 0]
+            for k, (a, b) in enumerate(itertools.pairwise(bounds))
+        ]  # fmt: skip
+        advantage = torch.cat([value.new_empty(0), *parts])
+        return advantage, advantage + value
+    advantage, carry, following = torch.empty_like(value), torch.zeros_like(bootstrap), bootstrap
+    for t in reversed(range(len(reward))):
+        at_cut = torch.zeros_like(following) if final_value is None else final_value[t]
+        ahead = torch.where(truncated[t], at_cut, following)
+        live, goes_on = (~terminated[t]).to(value.dtype), (~(terminated[t] | truncated[t])).to(value.dtype)
+        # where, not a product: what lies behind an episode's end may be anything.
+        ahead = torch.where(terminated[t], torch.zeros_like(ahead), ahead)
+        carry = torch.where(goes_on > 0, carry, torch.zeros_like(carry))
+        carry = reward[t] + gamma * live * ahead - value[t] + gamma * lam * carry
+        advantage[t], following = carry, value[t]
     return advantage, advantage + value
 
 
-def masked_whiten(
-    values: torch.Tensor, mask: torch.Tensor, *, unbiased: bool = True, eps: float = 1e-8
-) -> torch.Tensor:
-    """(values - mean) / (std + eps) over the masked entries, [S]; zero outside the mask, all zero without spread."""
+def masked_whiten(values: Tensor, mask: Tensor, *, unbiased: bool = True, eps: float = 1e-8) -> Tensor:
+    """(values - mean) / (std + eps) over the masked entries; zero outside the mask, all zero without spread."""
     chosen = values[mask]
-    if len(chosen) < 2 or float(chosen.max() - chosen.min()) == 0.0:
+    if len(chosen) < 2 or bool(chosen.max() == chosen.min()):
         return torch.zeros_like(values)
     whitened = (values - chosen.mean()) / (chosen.std(unbiased=unbiased) + eps)
     return torch.where(mask, whitened, torch.zeros_like(values))
 
 
 def pack_action_rows(
-    hidden: torch.Tensor, action_mask: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    hidden: Tensor, action_mask: Tensor, *, row_index: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Gather the hidden states that predict the response tokens: (rows [N, H], step_index [N], position [N]).
 
     hidden: [B, L, H]. action_mask: [B, L] bool, True at response tokens. The causal shift happens here and nowhere else: the
-    token at position t is predicted by the hidden state at t - 1. A response token at position 0 raises ValueError.
+    token at position t is predicted by the hidden state at t - 1. row_index [N] are the flat places of the True entries, if known.
     """
-    if bool(action_mask[:, 0].any()):
+    if row_index is None:
+        row_index = action_mask.flatten().nonzero()[:, 0]
+    step_index, position = row_index // action_mask.shape[1], row_index % action_mask.shape[1]
+    if bool((position == 0).any()):
         raise ValueError(
             "pack_action_rows: expected a prompt token before the first response token, got a mask at position 0"
         )
-    step_index, position = action_mask.nonzero(as_tuple=True)
     return hidden[step_index, position - 1], step_index, position
 
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as int64
 
 
-def _mix(x: torch.Tensor) -> torch.Tensor:
+def _mix(x: Tensor) -> Tensor:
     """SplitMix64 finaliser on int64 tensors (wrapping arithmetic, logical shifts)."""
     x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
     x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
     return x ^ ((x >> 31) & 0x1FFFFFFFF)
 
 
-def counter_uniform(seed: torch.Tensor, position: torch.Tensor, num_columns: int) -> torch.Tensor:
-    """Uniforms in (0, 1), [B, num_columns] float64, that depend on (seed, position, column) alone. seed, position: [B]."""
+def counter_uniform(seed: Tensor, position: Tensor, num_columns: int) -> Tensor:
+    """Uniforms in (0, 1), [B, num_columns] float64, that depend on (seed, position, column) alone. seed, position: [B] int64."""
     row = _mix(_mix(seed + _GOLDEN) + (position + 1) * _GOLDEN)
     column = torch.arange(1, num_columns + 1, device=seed.device, dtype=torch.int64) * _GOLDEN
     bits = (_mix(row[:, None] + column[None]) >> 11) & ((1 << 53) - 1)
@@ -333,48 +332,44 @@ def counter_uniform(seed: torch.Tensor, position: torch.Tensor, num_columns: int
 
 
 def sample_with_logprob(
-    logits: torch.Tensor,
+    logits: Tensor,
     *,
-    temperature: float = 1.0,
-    banned_ids: torch.Tensor | None = None,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: torch.Tensor,
-    position: torch.Tensor,
-    greedy: bool = False,
+    temperature: float | Tensor = 1.0,
+    banned_ids: Tensor | None = None,
+    top_k: int | Tensor = 0,
+    top_p: float | Tensor = 1.0,
+    min_p: float = 0.0,
+    seed: Tensor,
+    position: Tensor,
+    greedy: bool | Tensor = False,
 ) -> SampleOutput:
-    """Sample one id per row by Gumbel-max, with its log-prob.
+    """Sample one id per row of logits [B, V] by Gumbel-max, with its log-prob.
 
-    logits: [B, V]; seed, position: [B] int64 key the noise, so a row's sample does not depend on its neighbours. Order:
-    temperature, banned ids, top-k, top-p. A row with a NaN or +inf logit, or nothing left to sample, is not valid: token 0.
-    Greedy takes the lowest id among ties.
+    Order: temperature, banned ids, top-k, renormalise, top-p, min-p (a share of the most likely id's probability). The most likely id
+    always stays. seed, position [B] key the noise, so a row's sample does not depend on its neighbours. A row with a NaN or +inf
+    logit, or nothing left to sample, is not valid: token 0. Greedy takes the lowest id among ties.
     """
-    scaled = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
-    if banned_ids is not None:
-        scaled = scaled.index_fill(1, banned_ids, -torch.inf)
-    top = scaled.max(-1).values
-    valid = torch.isfinite(top)
+    scaled = _scaled(logits.to(accumulate_dtype(logits.dtype)), None, banned_ids, None, temperature)
+    valid = torch.isfinite(scaled.max(-1).values)
     raw = torch.where(valid[:, None], scaled, torch.zeros_like(scaled)).log_softmax(-1)
-    kept = raw
-    if top_k or top_p < 1.0:
-        ordered, index = raw.sort(dim=-1, descending=True, stable=True)
-        if top_k:
-            ordered[:, top_k:] = -torch.inf
-        probs = ordered.softmax(-1)
-        ordered = ordered.masked_fill((probs.cumsum(-1) - probs >= top_p) & (probs.cumsum(-1) > probs), -torch.inf)
-        kept = torch.empty_like(raw).scatter_(-1, index, ordered)
-    if greedy:
-        token = kept.argmax(-1)
-    else:
-        noise = -torch.log(-torch.log(counter_uniform(seed, position, logits.shape[1])))
-        token = (kept.double() + noise).argmax(-1)
-    processed = kept.log_softmax(-1) if kept is not raw else raw
-    nan = torch.full_like(top, torch.nan)
-    pick = token[:, None]
+    ordered, index = raw.sort(dim=-1, descending=True, stable=True)
+    rank = torch.arange(raw.shape[-1], device=raw.device)
+    limit = torch.as_tensor(top_k, device=raw.device)
+    limit = torch.where(limit <= 0, raw.shape[-1], limit)
+    ordered = ordered.masked_fill(rank >= (limit[:, None] if limit.dim() else limit), -torch.inf)
+    probs = ordered.softmax(-1)
+    share = _column(top_p, raw)
+    is_cut = ((probs.cumsum(-1) - probs >= share) & (share < 1)) | (probs < min_p * probs[:, :1])
+    is_cut[:, 0] = False
+    kept = torch.empty_like(raw).scatter_(-1, index, ordered.masked_fill(is_cut, -torch.inf))
+    noise = -torch.log(-torch.log(counter_uniform(seed, position, raw.shape[-1])))
+    noise = torch.where(_column(greedy, raw) != 0, torch.zeros_like(noise), noise)
+    token = (kept.double() + noise).argmax(-1)
+    pick, nan = token[:, None], raw.new_full((len(raw),), torch.nan)
     return SampleOutput(
         token=torch.where(valid, token, torch.zeros_like(token)),
         logprob_raw=torch.where(valid, raw.gather(-1, pick)[:, 0], nan),
-        logprob_processed=torch.where(valid, processed.gather(-1, pick)[:, 0], nan),
+        logprob_processed=torch.where(valid, kept.log_softmax(-1).gather(-1, pick)[:, 0], nan),
         entropy=torch.where(valid, _entropy(raw), nan),
         valid=valid,
     )

@@ -302,7 +302,6 @@ class Policy(nn.Module):
             batch.targets,
             temperature=temperature,
             banned_ids=self.banned_ids,
-            return_entropy=True,
         )
         assert scored.entropy is not None, "it was asked for"
         at_last = torch.arange(len(batch.last_prompt), device=hidden.device)

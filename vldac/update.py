@@ -103,11 +103,11 @@ def microbatch_loss(
         kl_coef=algorithm.kl_coef,
         ratio_guard=algorithm.ratio_guard,
     )
-    values = value_loss(
+    values, _ = value_loss(
         evaluation.value,
+        torch.from_numpy(batch.buffer.value[rows]).float().to(device),
         advantages.returns[index].to(device),
         weight,
-        old_value=torch.from_numpy(batch.buffer.value[rows]).float().to(device),
         clip=algorithm.value_clip,
     )
     return policy_loss, values, stats

@@ -47,7 +47,7 @@ def test_gae_equals_its_definition(seed: int, gamma: float, lam: float) -> None:
     np.testing.assert_allclose(native, expected, atol=1e-12)
     np.testing.assert_allclose(returns, expected + value, atol=1e-12)
     reference, _ = generalized_advantage_estimate(
-        *(torch.from_numpy(x) for x in (reward, value, terminated, truncated, offsets, bootstrap)),
-        gamma=gamma, lam=lam, final_value=torch.from_numpy(final),
+        *(torch.from_numpy(x) for x in (reward, value, bootstrap, terminated, truncated)),
+        gamma=gamma, lam=lam, final_value=torch.from_numpy(final), segment_offsets=torch.from_numpy(offsets),
     )  # fmt: skip
     np.testing.assert_allclose(reference.numpy(), expected, atol=1e-12)

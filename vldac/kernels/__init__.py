@@ -1,9 +1,6 @@
 """Log-prob, loss, advantage and sampling kernels. `reference` is their specification in plain torch."""
 
 from vldac.kernels.reference import (
-    LinearLogprobOutput,
-    PPOStats,
-    SampleOutput,
     fused_linear_ppo_loss,
     generalized_advantage_estimate,
     linear_logprob,
@@ -14,11 +11,13 @@ from vldac.kernels.reference import (
     selective_log_softmax,
     value_loss,
 )
+from vldac.kernels.types import LinearLogprobOutput, PPOStats, SampleOutput, ValueStats
 
 __all__ = [
     "LinearLogprobOutput",
     "PPOStats",
     "SampleOutput",
+    "ValueStats",
     "fused_linear_ppo_loss",
     "generalized_advantage_estimate",
     "linear_logprob",
