@@ -1,9 +1,9 @@
 // Functions over arrays and text: advantages, packing, parsing, random streams.
 #include "bind/bind.h"
 #include "core/action_parse.h"
-#include "core/gae.h"
 #include "core/pack.h"
 #include "core/rng.h"
+#include "ops/gae.h"
 
 namespace vldac::bind {
 namespace {
@@ -19,12 +19,12 @@ py::tuple gae_arrays(const Array<double>& reward, const Array<double>& value, co
   for (py::ssize_t k = 0; k < segments; ++k)
     if (offsets.at(k) > offsets.at(k + 1)) throw std::invalid_argument("gae: expected segment offsets that do not decrease");
   py::array_t<double> advantage(steps), returns(steps);
-  GaeInput input{reward.data(), value.data(), final_value.data(), terminated.data(), truncated.data(), offsets.data(),
-                        bootstrap.data(), static_cast<size_t>(segments), gamma, lam};
-  double *advantage_out = advantage.mutable_data(), *returns_out = returns.mutable_data();
+  ops::GaeSteps<double> steps_in{reward.data(),    value.data(),     final_value.data(), terminated.data(),
+                                 truncated.data(), bootstrap.data(), gamma,              lam,
+                                 advantage.mutable_data(), returns.mutable_data()};
   {
     py::gil_scoped_release release;
-    gae(input, advantage_out, returns_out);
+    ops::gae_segments(steps_in, offsets.data(), static_cast<size_t>(segments));
   }
   return py::make_tuple(advantage, returns);
 }
