@@ -14,8 +14,8 @@ from vldac.audit import check_dropout, check_gradients, check_images, check_kern
 from vldac.checkpoint import read_checkpoint
 from vldac.config import TrainConfig
 from vldac.errors import CheckpointError, NonFiniteError, SelfCheckError
-from vldac.kernels import linear_logprob
 from vldac.evaluation import play_episodes
+from vldac.kernels import linear_logprob
 from vldac.model import load_model
 from vldac.prompting import image_patches
 from vldac.trainer import rollout_metrics
@@ -76,7 +76,7 @@ def test_audit_passes_and_catches_planted_faults(
 
     for shifted in (
         dataclasses.replace(tokens, action_mask=tokens.action_mask.roll(1, 1)),
-        dataclasses.replace(tokens, row_index=tokens.row_index + 1),
+        dataclasses.replace(tokens, row_index=tokens.row_index - 1),
     ):
         monkeypatch.setattr("vldac.audit.token_batch", lambda *_, shifted=shifted: shifted)
         with pytest.raises(SelfCheckError, match="mask"):
