@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from vldac.kernels import triton_table as table
 from vldac.kernels.triton_launch import contiguous, is_interpreting, launch
 from vldac.kernels.triton_launch import unavailable as _unavailable
 from vldac.kernels.triton_tier import _kernels, _three
 from vldac.kernels.triton_tier import describe as _describe
+
+from vldac.kernels import triton_table as table
 
 __all__ = ["describe", "linear_logprob", "supports_linear_logprob", "unavailable"]
 

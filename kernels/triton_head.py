@@ -1,7 +1,7 @@
 """Triton kernels of the fused head: hidden times weight tile by tile into softmax statistics; no logits are written.
 
-A work item is a block of rows and a split of the vocabulary, which follows from the vocabulary alone, so that a row's value depends on
-nothing else. The splits are merged in a fixed order: no locks, no atomics. Plain pointers. Importing this file needs triton.
+A work item is a block of rows and a split of the vocabulary, which follows from the vocabulary alone, so that a row's value depends
+on nothing else. The splits are merged in a fixed order: no locks, no atomics. Plain pointers. Importing this file needs triton.
 """
 
 import triton
@@ -90,8 +90,14 @@ def head_merge(
         chosen += tl.load(place + 3 * plane, mask=in_rows, other=0.0)
         after = tl.maximum(largest, maximum)
         shift = tl.where(after == -float("inf"), 0.0, after)
-        here, there = tl.where(largest == -float("inf"), 0.0, largest - shift), tl.where(maximum == -float("inf"), 0.0, maximum - shift)
-        keep, join = tl.where(largest == -float("inf"), 0.0, tl.exp(here)), tl.where(maximum == -float("inf"), 0.0, tl.exp(there))
+        here, there = (
+            tl.where(largest == -float("inf"), 0.0, largest - shift),
+            tl.where(maximum == -float("inf"), 0.0, maximum - shift),
+        )
+        keep, join = (
+            tl.where(largest == -float("inf"), 0.0, tl.exp(here)),
+            tl.where(maximum == -float("inf"), 0.0, tl.exp(there)),
+        )
         # A NaN logit may leave no trace in the maximum; it does in the sums.
         join = tl.where(sums == sums, join, 1.0)
         moment = keep * (moment + total * here) + join * (moments + sums * there)

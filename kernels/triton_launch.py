@@ -86,7 +86,9 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     if is_interpreting():
         return None
     if device.type != "cuda":
-        return f"device {device.type} is not a CUDA device (TRITON_INTERPRET=1 runs the kernels in Triton's interpreter)"
+        return (
+            f"device {device.type} is not a CUDA device (TRITON_INTERPRET=1 runs the kernels in Triton's interpreter)"
+        )
     if torch.version.cuda is None:
         return "this torch was not built for CUDA"
     capability = torch.cuda.get_device_capability(device)

@@ -36,7 +36,7 @@ def sample_split(
     logits_ptr, logits_stride, bias_ptr, temperature_ptr, temperature_stride, seed_ptr, position_ptr, greedy_ptr,
     partial_ptr, index_ptr, num_splits, size: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """One split of one row: (max, sum, moment, best perturbed logit, its logit) into partial [B, splits, 5], its column into index."""
+    """One split of one row: (max, sum, moment, best perturbed logit, its logit) into partial [B, splits, 5], its column."""
     row = tl.program_id(0).to(tl.int64)
     split = tl.program_id(1)
     columns = split * BLOCK + tl.arange(0, BLOCK)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-ROW_BLOCK, ROW_WARPS = 8192, 16
+ROW_BLOCK, BENT_ROW_BLOCK, ROW_WARPS = 8192, 4096, 16
+"""a soft-cap needs more registers: half the columns at a time, or a thread would spill"""
 SPLIT_BLOCK, SPLIT_WARPS = 4096, 8
 SCAN_STEPS, SCAN_COLUMNS, SCAN_WARPS = 256, 8, 4
 SMALLEST_BLOCK = 128
@@ -28,10 +29,11 @@ DEFAULT_SCRATCH = 2**30
 """bytes of scratch from which the rows of a chunk follow where the table has no entry"""
 
 
-def row_block(size: int) -> tuple[int, int]:
-    """(columns of a block, warps) of the row kernels for a row of this size."""
-    block = min(ROW_BLOCK, max(SMALLEST_BLOCK, power_of_two(size)))
-    return block, max(1, ROW_WARPS * block // ROW_BLOCK)
+def row_block(size: int, *, is_bent: bool = False) -> tuple[int, int]:
+    """(columns of a block, warps) of the row kernels for a row of this size, with or without a soft-cap."""
+    largest = BENT_ROW_BLOCK if is_bent else ROW_BLOCK
+    block = min(largest, max(SMALLEST_BLOCK, power_of_two(size)))
+    return block, max(1, ROW_WARPS * block // largest)
 
 
 def split_block(size: int) -> tuple[int, int]:
@@ -45,7 +47,9 @@ def scan_block(steps: int, columns: int) -> tuple[int, int]:
     return min(SCAN_STEPS, power_of_two(steps)), min(SCAN_COLUMNS, power_of_two(columns))
 
 
-def chunk_rows(device: torch.device, dtype: torch.dtype, hidden: int, vocabulary: int, *, memory_bound: bool = True) -> int:
+def chunk_rows(
+    device: torch.device, dtype: torch.dtype, hidden: int, vocabulary: int, *, memory_bound: bool = True
+) -> int:
     """Rows of a chunk of the head: the table's, or what DEFAULT_SCRATCH holds; multiples of 128.
 
     With memory_bound at most what half of the free memory holds, so that a full GPU means smaller chunks instead of a failure.

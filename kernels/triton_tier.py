@@ -1,6 +1,6 @@
 """The Triton tier: cuBLAS product, one row kernel, cuBLAS product, in chunks of rows. See `tier` for the contract.
 
-With a frozen head the first pass already forms the Jacobian row G_i = d logprob_i / d hidden_i (two products, nothing of size V kept).
+With a frozen head the first pass forms the Jacobian row G_i = d logprob_i / d hidden_i (two products, nothing of size V kept).
 A trainable head or an entropy gradient recomputes the logits (`linear_logprob_backward`). Triton is imported by the first launch.
 """
 
@@ -13,8 +13,9 @@ from types import ModuleType
 
 import torch
 from torch import Tensor
-from vldac.kernels import triton_table as table
 from vldac.kernels.triton_launch import contiguous, is_interpreting, launch, unavailable, version
+
+from vldac.kernels import triton_table as table
 
 __all__ = [
     "describe", "gae", "linear_logprob", "linear_logprob_backward", "sample", "selective_log_softmax",
@@ -213,7 +214,7 @@ def _row_kernel(
     count, size = logits.shape
     if count == 0:
         return
-    block, warps = table.row_block(size)
+    block, warps = table.row_block(size, is_bent=softcap > 0)
     launch(
         _kernels("triton_rows").softmax_stats_grad, (count,), _unit_columns(logits), logits.stride(0), target, column_bias,
         temperature, int(temperature.numel() > 1), softcap, ignore_index, *out, slopes,
@@ -229,7 +230,7 @@ def _gradient_kernel(
     count, size = logits.shape
     if count == 0:
         return
-    block, warps = table.row_block(size)
+    block, warps = table.row_block(size, is_bent=softcap > 0)
     launch(
         _kernels("triton_rows").logits_gradient, (count,), _unit_columns(logits), logits.stride(0), target, column_bias,
         temperature, int(temperature.numel() > 1), softcap, ignore_index, lse, entropy, grad_logprob, grad_entropy, scale,
@@ -241,7 +242,9 @@ def _upstream_scale(grad_logprob: Tensor, grad_entropy: Tensor | None, dtype: to
     """[1] fp32: the largest finite upstream gradient, by which float16 rows are divided lest small loss weights vanish."""
     if dtype != torch.float16:
         return None
-    largest = torch.stack([torch.nan_to_num(g, 0.0, 0.0, 0.0).abs().amax() for g in (grad_logprob, grad_entropy) if g is not None])
+    largest = torch.stack(
+        [torch.nan_to_num(g, 0.0, 0.0, 0.0).abs().amax() for g in (grad_logprob, grad_entropy) if g is not None]
+    )
     return largest.amax().clamp_min(torch.finfo(torch.float32).tiny)[None] / HALF_SCALE
 
 
