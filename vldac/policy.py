@@ -23,7 +23,7 @@ from vldac.config import ModelConfig
 from vldac.errors import SelfCheckError
 from vldac.fold import fed_with_bytes
 from vldac.kernels import linear_logprob, pack_action_rows, sample_with_logprob
-from vldac.logits import head_logits
+from vldac.kernels.product import head_logits
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
 from vldac.prompting import Prompt, image_bytes
 
@@ -302,6 +302,7 @@ class Policy(nn.Module):
             batch.targets,
             temperature=temperature,
             banned_ids=self.banned_ids,
+            return_entropy=True,
         )
         assert scored.entropy is not None, "it was asked for"
         at_last = torch.arange(len(batch.last_prompt), device=hidden.device)
