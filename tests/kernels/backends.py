@@ -7,17 +7,18 @@ calls the same functions with kernels that are wrong in one place.
 from __future__ import annotations
 
 import functools
-import inspect
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
-import vldac.kernels
 from torch import Tensor
-from vldac.kernels import reference
+from vldac.kernels.dispatch import choose
+
+import vldac.kernels
+from vldac.kernels import BACKENDS, KernelError, reference
 
 torch.set_num_threads(1)
 
@@ -36,27 +37,32 @@ class Kernels:
     functions: dict[str, Callable[..., Any]]
     dtypes: tuple[torch.dtype, ...] = DTYPES
     """of hidden states and logits"""
+    step_dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.float32)
+    """of one number per token or step"""
+    truncates: bool = True
+    """its sampler knows top-k, top-p and min-p"""
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (a constant)
     is_interpreted: bool = False
     """Triton's interpreter: small sizes only"""
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        try:
-            return self.functions[operation]
-        except KeyError:
-            raise AttributeError(operation) from None
+        if operation not in OPERATIONS:
+            raise AttributeError(operation)
+        if operation not in self.functions:
+            pytest.skip(f"the {self.name} tier has no {operation}")
+        return self.functions[operation]
 
     def sizes(self, *sizes: int) -> tuple[int, ...]:
         """Those of `sizes` that this back end gets through quickly."""
         return tuple(size for size in sizes if size <= 1000 or not self.is_interpreted)
 
     @property
-    def step_dtypes(self) -> tuple[torch.dtype, ...]:
-        """Of values per token or step."""
-        return tuple(dtype for dtype in self.dtypes if dtype in (torch.float64, torch.float32))
+    def wide(self) -> torch.dtype:
+        """The most precise dtype."""
+        return self.dtypes[0]
 
     @property
-    def wide(self) -> torch.dtype:
+    def step_wide(self) -> torch.dtype:
         return self.step_dtypes[0]
 
 
@@ -82,19 +88,53 @@ def specification(module: ModuleType = reference, name: str = "reference") -> Ke
     return Kernels(name, functions)
 
 
-def public(backend: str, **properties: Any) -> Kernels:
-    """The functions of `vldac.kernels` with `backend` given."""
-    functions = {}
-    for operation in OPERATIONS:
-        function = getattr(vldac.kernels, operation)
-        takes_backend = "backend" in inspect.signature(function).parameters
-        functions[operation] = functools.partial(function, backend=backend) if takes_backend else function
-    return Kernels(backend, functions, **properties)
+RAW = {
+    "linear_logprob": "linear_logprob", "selective_log_softmax": "selective_log_softmax", "ppo_clip_loss": "ppo_clip_loss",
+    "value_loss": "value_loss", "fused_linear_ppo_loss": "linear_logprob", "generalized_advantage_estimate": "gae",
+    "masked_whiten": "masked_whiten", "sample_with_logprob": "sample",
+}  # fmt: skip
+"""What a tier calls the operation behind a public function."""
 
 
-def tiers() -> list[Kernels]:
-    """Every tier that can run here."""
-    return []
+def _runs(operation: str, backend: str, device: torch.device, dtype: torch.dtype, **properties: bool) -> bool:
+    try:
+        choose(operation, device, dtype, backend, **properties)
+    except KernelError:
+        return False
+    return True
+
+
+def public(backend: str, device: torch.device) -> Kernels | None:
+    """The functions of `vldac.kernels` with `backend` given; None where it has nothing that runs on the device."""
+    single = torch.float32
+    functions: dict[str, Callable[..., Any]] = {"pack_action_rows": vldac.kernels.pack_action_rows}
+    for name, operation in RAW.items():
+        if _runs(operation, backend, device, single):
+            functions[name] = functools.partial(getattr(vldac.kernels, name), backend=backend)
+    if len(functions) == 1:
+        return None
+    return Kernels(
+        backend,
+        functions,
+        dtypes=tuple(dtype for dtype in DTYPES if _runs("linear_logprob", backend, device, dtype)),
+        step_dtypes=tuple(dtype for dtype in DTYPES[:2] if _runs("ppo_clip_loss", backend, device, dtype)),
+        truncates=_runs("sample", backend, device, single, is_truncated=True),
+        device=device,
+        is_interpreted=backend.startswith("triton") and device.type == "cpu",
+    )
+
+
+@functools.cache
+def tiers() -> tuple[Kernels, ...]:
+    """Every tier that can run here: on the GPU where there is one, else on the CPU (Triton there in its interpreter)."""
+    devices = [torch.device("cpu")] + ([torch.device("cuda")] if torch.cuda.is_available() else [])
+    found = [
+        public(backend, device)
+        for device in devices
+        for backend in BACKENDS[1:]
+        if device.type == "cpu" or backend != "cpp"
+    ]
+    return tuple(kernels for kernels in found if kernels is not None)
 
 
 def draw(*shape: int, dtype: torch.dtype = torch.float32, scale: float = 1.0, seed: int = 0) -> Tensor:
@@ -142,10 +182,6 @@ def norm_error(actual: Tensor, expected: Tensor) -> float:
 LOGPROB_ERROR = {torch.float64: 1e-12, torch.float32: 2e-5, torch.bfloat16: 1e-3, torch.float16: 1e-3}
 ENTROPY_ERROR = {torch.float64: 1e-12, torch.float32: 5e-5, torch.bfloat16: 2e-3, torch.float16: 2e-3}
 GRADIENT_ERROR = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
-"""Absolute for log-prob and entropy, relative by norm for the gradient; for bfloat16 and float16 against float64 on the same inputs."""
+"""Absolute for log-prob and entropy, relative by norm for the gradient; against float64 on the same inputs."""
 STEP_ERROR = {torch.float64: 1e-12, torch.float32: 1e-6}
 """PPO and value losses and their coefficients, relative"""
-
-
-def backends_for_environment() -> str:
-    return os.environ.get("TRITON_INTERPRET", "")

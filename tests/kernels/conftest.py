@@ -7,19 +7,23 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.kernels.backends import specification, tiers
+from tests.kernels.backends import Kernels, specification, tiers
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = [name for name in ("kernels", "tier") if name in metafunc.fixturenames]
     if not names:
         return
-    kernels = ([specification()] if names == ["kernels"] else []) + tiers()
+    kernels = ([specification()] if names == ["kernels"] else []) + list(tiers())
     if "dtype" in metafunc.fixturenames:
-        pairs = [pytest.param(k, dtype, id=f"{k.name}-{str(dtype)[6:]}") for k in kernels for dtype in k.dtypes]
+        pairs = [pytest.param(k, dtype, id=f"{_name(k)}-{str(dtype)[6:]}") for k in kernels for dtype in k.dtypes]
         metafunc.parametrize((names[0], "dtype"), pairs)
     else:
-        metafunc.parametrize(names[0], kernels, ids=[k.name for k in kernels])
+        metafunc.parametrize(names[0], kernels, ids=[_name(k) for k in kernels])
+
+
+def _name(kernels: Kernels) -> str:
+    return kernels.name if kernels.device.type == "cpu" else f"{kernels.name}_gpu"
 
 
 @pytest.fixture(autouse=True)

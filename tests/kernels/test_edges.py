@@ -23,7 +23,9 @@ from tests.kernels.backends import (
 )
 
 
-def both(kernels: Kernels, logits: Tensor, target: Tensor, **options: object) -> tuple[tuple[Tensor, Tensor, Tensor], ...]:
+def both(
+    kernels: Kernels, logits: Tensor, target: Tensor, **options: object
+) -> tuple[tuple[Tensor, Tensor, Tensor], ...]:
     """(logprob, entropy, gradient of the logits) of selective_log_softmax, and of linear_logprob with the identity as head."""
     results = []
     for is_linear in (False, True):
@@ -298,7 +300,8 @@ def test_targets_may_be_int32(kernels: Kernels) -> None:
     assert torch.equal(first.logprob, second.logprob)
     logits = draw(13, 101)
     assert torch.equal(
-        kernels.selective_log_softmax(logits, target).logprob, kernels.selective_log_softmax(logits, target.int()).logprob
+        kernels.selective_log_softmax(logits, target).logprob,
+        kernels.selective_log_softmax(logits, target.int()).logprob,
     )
 
 

@@ -65,7 +65,7 @@ def test_the_recurrence_equals_the_sum_of_discounted_errors(kernels: Kernels) ->
 
 def test_the_recurrence_equals_its_scan_form(kernels: Kernels) -> None:
     """(a, b) o (c, d) = (a + b c, b d) over pairs (delta, gamma lam live), combined in a tree from the right."""
-    data = rectangle(kernels.wide, steps=16)
+    data = rectangle(kernels.step_wide, steps=16)
     ahead = torch.cat([data["value"][1:], data["bootstrap"][None]])
     ahead = torch.where(data["truncated"], data["final_value"], ahead).masked_fill(data["terminated"], 0.0)
     a = data["reward"] + 0.97 * ahead - data["value"]
@@ -75,15 +75,15 @@ def test_the_recurrence_equals_its_scan_form(kernels: Kernels) -> None:
         later_a = torch.cat([a[shift:], torch.zeros_like(a[:shift])])
         later_b = torch.cat([b[shift:], torch.ones_like(b[:shift])])
         a, b, shift = a + b * later_a, b * later_b, 2 * shift
-    close(run(kernels, data)[0], a, GAE_ERROR[kernels.wide], GAE_ERROR[kernels.wide])
+    close(run(kernels, data)[0], a, GAE_ERROR[kernels.step_wide], GAE_ERROR[kernels.step_wide])
 
 
 def test_lambda_one_gives_the_discounted_return_and_lambda_zero_the_one_step_error(kernels: Kernels) -> None:
-    data = rectangle(kernels.wide, ends=0.0)
+    data = rectangle(kernels.step_wide, ends=0.0)
     data["terminated"] = torch.zeros_like(data["terminated"])
     data["truncated"] = torch.zeros_like(data["truncated"])
     total = data["bootstrap"]
-    near = GAE_ERROR[kernels.wide]
+    near = GAE_ERROR[kernels.step_wide]
     _, returns = run(kernels, data, lam=1.0)
     for t in reversed(range(12)):
         total = data["reward"][t] + 0.97 * total
@@ -93,7 +93,7 @@ def test_lambda_one_gives_the_discounted_return_and_lambda_zero_the_one_step_err
 
 
 def test_a_termination_bootstraps_nothing_and_a_truncation_its_final_value(kernels: Kernels) -> None:
-    one = torch.ones(1, 1, dtype=kernels.wide)
+    one = torch.ones(1, 1, dtype=kernels.step_wide)
     no, yes = torch.zeros(1, 1, dtype=torch.bool), torch.ones(1, 1, dtype=torch.bool)
     base = {"reward": one, "value": 0.5 * one, "bootstrap": 100 * one[0], "final_value": 7 * one}
     for terminated, truncated, expected in (
@@ -107,7 +107,7 @@ def test_a_termination_bootstraps_nothing_and_a_truncation_its_final_value(kerne
 
 def test_nothing_behind_a_cut_reaches_the_steps_before_it(kernels: Kernels) -> None:
     """Values and rewards behind an episode's end, and final values that no cut uses, are NaN: only a product lets them through."""
-    data = rectangle(kernels.wide, envs=3)
+    data = rectangle(kernels.step_wide, envs=3)
     data["terminated"], data["truncated"] = torch.zeros(12, 3, dtype=torch.bool), torch.zeros(12, 3, dtype=torch.bool)
     data["terminated"][4, 0] = data["truncated"][6, 1] = data["terminated"][11, 2] = True
     expected, _ = run(kernels, data)
@@ -128,12 +128,12 @@ def test_nothing_behind_a_cut_reaches_the_steps_before_it(kernels: Kernels) -> N
 
 
 def test_environments_do_not_touch_each_other(kernels: Kernels) -> None:
-    data = rectangle(kernels.wide)
+    data = rectangle(kernels.step_wide)
     whole = run(kernels, data)
     for env in range(5):
         column = {k: v[..., env : env + 1] for k, v in data.items()}
         for part, full in zip(run(kernels, column), whole, strict=True):
-            close(part[:, 0], full[:, env], 1e-6 if kernels.wide == torch.float32 else 1e-14)
+            close(part[:, 0], full[:, env], 1e-6 if kernels.step_wide == torch.float32 else 1e-14)
 
 
 def flat(data: dict[str, Tensor], lengths: list[int]) -> dict[str, Tensor]:
@@ -155,7 +155,7 @@ def test_flat_segments_equal_the_rectangle(kernels: Kernels) -> None:
 
 
 def test_flat_segments_may_be_ragged_or_empty_and_do_not_leak(kernels: Kernels) -> None:
-    data, lengths = rectangle(kernels.wide), [3, 0, 12, 1, 7]
+    data, lengths = rectangle(kernels.step_wide), [3, 0, 12, 1, 7]
     advantage, returns = run(kernels, flat(data, lengths))
     place = 0
     for env, length in enumerate(lengths):
@@ -163,8 +163,12 @@ def test_flat_segments_may_be_ragged_or_empty_and_do_not_leak(kernels: Kernels) 
             column = {k: v[..., env : env + 1] for k, v in data.items()}
             column = {k: v[:length] if k != "bootstrap" else v for k, v in column.items()}
             alone = run(kernels, column)
-            close(advantage[place : place + length], alone[0][:, 0], 1e-6 if kernels.wide == torch.float32 else 1e-14)
-            close(returns[place : place + length], alone[1][:, 0], 1e-6 if kernels.wide == torch.float32 else 1e-14)
+            close(
+                advantage[place : place + length], alone[0][:, 0], 1e-6 if kernels.step_wide == torch.float32 else 1e-14
+            )
+            close(
+                returns[place : place + length], alone[1][:, 0], 1e-6 if kernels.step_wide == torch.float32 else 1e-14
+            )
         place += length
     assert len(advantage) == place
     none = {k: v[:0] for k, v in flat(data, [0]).items()}
@@ -173,7 +177,7 @@ def test_flat_segments_may_be_ragged_or_empty_and_do_not_leak(kernels: Kernels) 
 
 
 def test_strides_and_empty_rectangles_are_taken_as_they_are(kernels: Kernels) -> None:
-    data = rectangle(kernels.wide)
+    data = rectangle(kernels.step_wide)
     expected = run(kernels, data)
     strided = {k: (v.T.contiguous().T if v.dim() == 2 else v.repeat_interleave(2)[::2]) for k, v in data.items()}
     for a, b in zip(run(kernels, strided), expected, strict=True):

@@ -131,8 +131,15 @@ def test_the_loss_passes_gradcheck_in_float64_guard_and_kl_included(kernels: Ker
     if torch.float64 not in kernels.step_dtypes:
         pytest.skip(f"{kernels.name} takes no float64")
     data = batch(torch.float64)
-    for options in ({}, {"guard": 1.6}, {"beta": 0.3, "ref": data[5]}, {"beta": 0.3, "ref": data[5], "estimator": "k2"}):
-        assert torch.autograd.gradcheck(lambda x, o=options: ours(kernels, (x, *data[1:]), **o)[0], (data[0],), atol=1e-6)
+    for options in (
+        {},
+        {"guard": 1.6},
+        {"beta": 0.3, "ref": data[5]},
+        {"beta": 0.3, "ref": data[5], "estimator": "k2"},
+    ):
+        assert torch.autograd.gradcheck(
+            lambda x, o=options: ours(kernels, (x, *data[1:]), **o)[0], (data[0],), atol=1e-6
+        )
 
 
 def test_clipped_tokens_have_exactly_no_gradient_without_kl(kernels: Kernels) -> None:
@@ -197,7 +204,7 @@ def test_log_ratios_of_a_hundred_stay_finite_and_are_counted(kernels: Kernels) -
 
 
 def test_zero_advantages_and_zero_weights_give_nothing(kernels: Kernels) -> None:
-    logprob, old, advantages, index, weight, _ = batch(kernels.wide)
+    logprob, old, advantages, index, weight, _ = batch(kernels.step_wide)
     loss, stats = kernels.ppo_clip_loss(logprob, old, torch.zeros_like(advantages), index, weight)
     loss.backward()
     assert loss.item() == 0.0 and not bool(logprob.grad.any()) and float(stats.active_tokens) == 0
@@ -209,7 +216,7 @@ def test_zero_advantages_and_zero_weights_give_nothing(kernels: Kernels) -> None
 
 
 def test_tokens_of_weight_zero_leave_no_trace_whatever_they_hold(kernels: Kernels) -> None:
-    logprob, old, advantages, index, weight, ref = batch(kernels.wide)
+    logprob, old, advantages, index, weight, ref = batch(kernels.step_wide)
     weight[[7, 20, 31]] = 0.0
     options = {"beta": 0.1, "guard": 1.6}
     base, base_stats = ours(kernels, (logprob, old, advantages, index, weight), ref=ref, **options)
@@ -236,15 +243,19 @@ def test_no_tokens_give_a_loss_of_zero_attached_to_the_graph(kernels: Kernels) -
 
 
 def test_the_order_of_tokens_does_not_matter_and_one_token_steps_are_steps(kernels: Kernels) -> None:
-    logprob, old, advantages, index, weight, ref = batch(kernels.wide)
+    logprob, old, advantages, index, weight, ref = batch(kernels.step_wide)
     loss, stats = ours(kernels, (logprob, old, advantages, index, weight), ref=ref, guard=1.6, beta=0.1)
     (gradient,) = torch.autograd.grad(loss, logprob)
     order = torch.arange(60).flip(0).roll(11)
     moved, moved_stats = ours(
-        kernels, (logprob[order], old[order], advantages, index[order], weight[order]), ref=ref[order], guard=1.6, beta=0.1
+        kernels,
+        (logprob[order], old[order], advantages, index[order], weight[order]),
+        ref=ref[order],
+        guard=1.6,
+        beta=0.1,
     )
     (moved_gradient,) = torch.autograd.grad(moved, logprob)
-    near = 4 * STEP_ERROR[kernels.wide]
+    near = 4 * STEP_ERROR[kernels.step_wide]
     close(moved, loss, near)
     close(moved_gradient, gradient, near)
     close(torch.stack(list(moved_stats)), torch.stack(list(stats)), 1e-5)
@@ -254,7 +265,7 @@ def test_the_order_of_tokens_does_not_matter_and_one_token_steps_are_steps(kerne
 
 
 def test_kl_is_zero_at_the_reference_positive_elsewhere_and_its_estimators_agree_nearby(kernels: Kernels) -> None:
-    logprob, old, advantages, index, weight, _ = batch(kernels.wide)
+    logprob, old, advantages, index, weight, _ = batch(kernels.step_wide)
     none = torch.zeros_like(advantages)
     for estimator in ("k1", "k2", "k3"):
         at = ours(kernels, (logprob, old, none, index, weight), ref=logprob.detach(), beta=1.0, estimator=estimator)[0]
@@ -272,10 +283,10 @@ def test_kl_is_zero_at_the_reference_positive_elsewhere_and_its_estimators_agree
 
 
 def test_the_loss_scales_with_its_incoming_gradient(kernels: Kernels) -> None:
-    logprob, *rest = batch(kernels.wide)
+    logprob, *rest = batch(kernels.step_wide)
     (once,) = torch.autograd.grad(kernels.ppo_clip_loss(logprob, *rest[:4])[0], logprob)
     (thrice,) = torch.autograd.grad(3.0 * kernels.ppo_clip_loss(logprob, *rest[:4])[0], logprob)
-    close(thrice, 3 * once, STEP_ERROR[kernels.wide])
+    close(thrice, 3 * once, STEP_ERROR[kernels.step_wide])
     loss = kernels.ppo_clip_loss(logprob, *rest[:4])[0]
     (first,) = torch.autograd.grad(loss, logprob, retain_graph=True)
     (second,) = torch.autograd.grad(loss, logprob)
@@ -283,8 +294,8 @@ def test_the_loss_scales_with_its_incoming_gradient(kernels: Kernels) -> None:
 
 
 def test_expanded_advantages_and_int32_steps_are_taken_as_they_are(kernels: Kernels) -> None:
-    logprob, old, _, index, weight, _ = batch(kernels.wide)
-    one = torch.tensor([0.7], dtype=kernels.wide)
+    logprob, old, _, index, weight, _ = batch(kernels.step_wide)
+    one = torch.tensor([0.7], dtype=kernels.step_wide)
     base = kernels.ppo_clip_loss(logprob, old, one.repeat(9), index, weight)[0]
     assert kernels.ppo_clip_loss(logprob, old, one.expand(9), index, weight)[0].item() == base.item()
     assert kernels.ppo_clip_loss(logprob, old, one.repeat(9), index.int(), weight)[0].item() == base.item()
@@ -294,7 +305,7 @@ def test_expanded_advantages_and_int32_steps_are_taken_as_they_are(kernels: Kern
 
 
 def test_only_the_log_prob_gets_a_gradient(tier: Kernels) -> None:
-    logprob, old, advantages, index, weight, ref = batch(tier.wide)
+    logprob, old, advantages, index, weight, ref = batch(tier.step_wide)
     loss = ours(tier, (logprob, old, advantages, index, weight), ref=ref, beta=0.1)[0]
     assert loss.requires_grad and loss.shape == ()
     assert not ours(tier, (logprob.detach(), old, advantages, index, weight))[0].requires_grad

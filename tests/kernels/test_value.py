@@ -79,21 +79,21 @@ def test_a_value_that_moved_past_the_clip_towards_its_return_gets_no_gradient(ke
 
 
 def test_without_options_it_is_half_the_squared_error_and_needs_no_old_value(kernels: Kernels) -> None:
-    value, _, returns, weight = batch(kernels.wide)
+    value, _, returns, weight = batch(kernels.step_wide)
     loss, stats = kernels.value_loss(value, None, returns, weight)
-    close(loss, 0.5 * (weight * (value.detach() - returns) ** 2).sum(), STEP_ERROR[kernels.wide])
+    close(loss, 0.5 * (weight * (value.detach() - returns) ** 2).sum(), STEP_ERROR[kernels.step_wide])
     assert float(stats.clip_frac) == 0.0
 
 
 def test_huber_equals_torch_with_its_own_delta(kernels: Kernels) -> None:
-    value, _, returns, _ = batch(kernels.wide)
+    value, _, returns, _ = batch(kernels.step_wide)
     weight = torch.full_like(returns, 1 / len(returns))
     loss, _ = kernels.value_loss(value, None, returns, weight, huber=0.7)
-    close(loss, torch.nn.functional.huber_loss(value, returns, delta=0.7), STEP_ERROR[kernels.wide])
+    close(loss, torch.nn.functional.huber_loss(value, returns, delta=0.7), STEP_ERROR[kernels.step_wide])
 
 
 def test_steps_of_weight_zero_leave_no_trace_whatever_they_hold(kernels: Kernels) -> None:
-    value, old, returns, weight = batch(kernels.wide)
+    value, old, returns, weight = batch(kernels.step_wide)
     weight[[4, 5, 6]] = 0.0
     for options in VARIANTS:
         base, base_stats = kernels.value_loss(value, old, returns, weight, **options)
@@ -119,10 +119,10 @@ def test_no_steps_give_a_loss_of_zero_attached_to_the_graph(kernels: Kernels) ->
 
 
 def test_the_value_loss_scales_with_its_incoming_gradient(kernels: Kernels) -> None:
-    value, *rest = batch(kernels.wide)
+    value, *rest = batch(kernels.step_wide)
     (once,) = torch.autograd.grad(kernels.value_loss(value, *rest)[0], value)
     (thrice,) = torch.autograd.grad(3.0 * kernels.value_loss(value, *rest)[0], value)
-    close(thrice, 3 * once, STEP_ERROR[kernels.wide])
+    close(thrice, 3 * once, STEP_ERROR[kernels.step_wide])
 
 
 def test_detached_hidden_states_keep_the_value_loss_out_of_the_trunk(kernels: Kernels) -> None:

@@ -30,7 +30,7 @@ def test_the_spread_is_the_unbiased_one_by_default(kernels: Kernels) -> None:
 
 
 def test_masked_entries_are_zero_and_leave_no_trace(kernels: Kernels) -> None:
-    values, mask = draw(20, dtype=kernels.wide), torch.ones(20, dtype=torch.bool)
+    values, mask = draw(20, dtype=kernels.step_wide), torch.ones(20, dtype=torch.bool)
     mask[[3, 9]] = False
     base = kernels.masked_whiten(values, mask)
     values[3], values[9] = torch.nan, torch.inf
@@ -40,9 +40,9 @@ def test_masked_entries_are_zero_and_leave_no_trace(kernels: Kernels) -> None:
 
 def test_values_without_spread_or_with_one_entry_are_zero(kernels: Kernels) -> None:
     for value in (0.0, 0.1, -1e6, 3.3333333):
-        same = torch.full((37,), value, dtype=kernels.wide)
+        same = torch.full((37,), value, dtype=kernels.step_wide)
         assert not bool(kernels.masked_whiten(same, torch.ones(37, dtype=torch.bool)).any())
-    values = draw(5, dtype=kernels.wide)
+    values = draw(5, dtype=kernels.step_wide)
     for count in (0, 1):
         assert not bool(kernels.masked_whiten(values, torch.arange(5) < count).any())
     assert kernels.masked_whiten(values[:0], torch.zeros(0, dtype=torch.bool)).shape == (0,)
@@ -56,10 +56,10 @@ def test_a_large_mean_does_not_eat_the_spread(kernels: Kernels) -> None:
 
 
 def test_shape_and_strides_are_kept(kernels: Kernels) -> None:
-    values, mask = draw(6, 8, dtype=kernels.wide), draw(6, 8, seed=2) > 0
+    values, mask = draw(6, 8, dtype=kernels.step_wide), draw(6, 8, seed=2) > 0
     base = kernels.masked_whiten(values, mask)
     assert base.shape == (6, 8)
-    near = 1e-6 if kernels.wide == torch.float32 else 1e-14
+    near = 1e-6 if kernels.step_wide == torch.float32 else 1e-14
     close(kernels.masked_whiten(values.T, mask.T), base.T, near)
     close(kernels.masked_whiten(values.flatten(), mask.flatten()), base.flatten(), near)
     chosen = base[mask].double()
