@@ -93,6 +93,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "reference as a metric": {"with_ref": True},
     "guard": {"guard": 1.6},
     "dual clip": {"dual": 1.2},
+    "log-ratios capped on both sides": {"cap": 0.25, "beta": 0.1, "with_ref": True},
     "everything": {"low": 0.1, "high": 0.2, "beta": 0.1, "with_ref": True, "guard": 1.8, "dual": 1.3, "cap": 0.7},
 }
 
@@ -200,6 +201,7 @@ def test_log_ratios_of_a_hundred_stay_finite_and_are_counted(kernels: Kernels) -
         loss.backward()
         assert math.isfinite(loss.item()) and bool(torch.isfinite(logprob.grad).all())
         assert float(stats.capped_tokens) == 3 and float(stats.log_ratio_abs_max) == 300.0
+        assert logprob.grad[[0, 1, 3]].tolist() == [0.0] * 3, "beyond the cap the loss is flat"
         assert all(math.isfinite(float(value)) for value in stats)
 
 
