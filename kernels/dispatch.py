@@ -72,6 +72,11 @@ def explain(
     return f"{choice.backend}: {choice.reason}"
 
 
+def vector_backend(backend: str) -> str:
+    """The back end of the other operations where `backend` is that of scoring: Triton has kernels for the rows of the head only."""
+    return backend if backend in ("torch", "cpp") else "auto"
+
+
 def _asked(backend: str) -> tuple[str, str]:
     """(back end, who asked for it) after the environment variable."""
     asked, source = backend, "backend"

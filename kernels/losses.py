@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from vldac.kernels.dispatch import KernelError
+from vldac.kernels.dispatch import KernelError, vector_backend
 from vldac.kernels.scoring import linear_logprob
 from vldac.kernels.types import PPOStats, ValueStats
 
@@ -186,7 +186,6 @@ def fused_linear_ppo_loss(
         with torch.no_grad():
             ref_logprob = linear_logprob(ref_hidden, weight, target, **scoring).logprob
     logprob = linear_logprob(hidden, weight, target, **scoring).logprob
-    loss_backend = backend if backend in ("torch", "cpp") else "auto"
     loss, stats = ppo_clip_loss(
         logprob,
         old_logprob,
@@ -194,7 +193,7 @@ def fused_linear_ppo_loss(
         step_index,
         token_weight,
         ref_logprob=ref_logprob,
-        backend=loss_backend,
+        backend=vector_backend(backend),
         **loss_options,
     )
     return loss, stats, logprob.detach()

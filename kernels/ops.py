@@ -130,16 +130,24 @@ def _linear_logprob_backward(
     return tuple(hidden.new_empty(0) if t is None else t for t in found)  # type: ignore[return-value]
 
 
+def _fake_linear_logprob_backward(
+    grad_logprob: Tensor, grad_entropy: Tensor | None, hidden: Tensor, weight: Tensor, target: Tensor,
+    column_bias: Tensor | None, temperature: Tensor, softcap: float, ignore_index: int, lse: Tensor, entropy: Tensor,
+    needs_hidden: bool, needs_weight: bool, needs_bias: bool, chunk_rows: int, backend: str,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    return (
+        hidden.new_empty(hidden.shape if needs_hidden else (0,)),
+        weight.new_empty(weight.shape if needs_weight else (0,)),
+        lse.new_empty(weight.shape[0] if needs_bias else 0),
+    )
+
+
 _define(
     "linear_logprob_backward(Tensor grad_logprob, Tensor? grad_entropy, Tensor hidden, Tensor weight, Tensor target, "
     "Tensor? column_bias, Tensor temperature, float softcap, int ignore_index, Tensor lse, Tensor entropy, bool needs_hidden, "
     "bool needs_weight, bool needs_bias, int chunk_rows, str backend) -> (Tensor, Tensor, Tensor)",
     _linear_logprob_backward,
-    lambda grad_logprob, grad_entropy, hidden, weight, target, column_bias, temperature, softcap, ignore_index, lse, entropy, needs_hidden, needs_weight, needs_bias, chunk_rows, backend: (
-        torch.empty_like(hidden, memory_format=torch.contiguous_format) if needs_hidden else hidden.new_empty(0),
-        torch.empty_like(weight, memory_format=torch.contiguous_format) if needs_weight else hidden.new_empty(0),
-        lse.new_empty(weight.shape[0]) if needs_bias else hidden.new_empty(0),
-    ),
+    _fake_linear_logprob_backward,
 )
 
 
