@@ -30,6 +30,7 @@ def pack_action_rows(
     else:
         checks.shape(where, "row_index", row_index, "N")
         checks.dtype(where, "row_index", row_index, (torch.int64,))
+        _check_places(where, row_index, action_mask.numel())
     step_index, position = row_index // length, row_index % length
     if hidden.device.type == "cpu" and not torch.compiler.is_compiling() and bool((position == 0).any()):
         raise KernelError(
@@ -37,3 +38,15 @@ def pack_action_rows(
             do="put the prompt first: the first token of a row is predicted by nothing",
         )  # fmt: skip
     return hidden.flatten(0, 1).index_select(0, row_index - 1), step_index, position
+
+
+def _check_places(where: str, row_index: Tensor, count: int) -> None:
+    """On the CPU, where looking costs nothing."""
+    if row_index.device.type != "cpu" or torch.compiler.is_compiling() or not len(row_index):
+        return
+    low, high = int(row_index.min()), int(row_index.max())
+    if low < 0 or high >= count:
+        raise checks.KernelIndexError(
+            expected=f"row_index in [0, {count}), the places of the mask", got=f"from {low} to {high}", where=where,
+            do="give the flat places of the True entries in [B x L]",
+        )  # fmt: skip

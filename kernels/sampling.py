@@ -44,6 +44,10 @@ def sample_with_logprob(
         checks.shape(where, name, key, count)
         checks.dtype(where, name, key, (torch.int64,))
     checks.one_device(where, logits=logits, seed=seed, position=position, banned_ids=banned_ids)
+    if isinstance(greedy, Tensor):
+        checks.shape(where, "greedy", greedy, count)
+        checks.dtype(where, "greedy", greedy, (torch.bool,))
+        checks.one_device(where, logits=logits, greedy=greedy)
     checks.fraction(where, "min_p", min_p)
     wide, device = accumulate_dtype(logits.dtype), logits.device
     fields = torch.ops.vldac.sample(

@@ -47,8 +47,8 @@ def linear_logprob(
     """
     where = "linear_logprob"
     checks.shape(where, "hidden", hidden, "N", "H")
-    count, vocab = hidden.shape[0], weight.shape[0]
     checks.shape(where, "weight", weight, "V", hidden.shape[1])
+    count, vocab = hidden.shape[0], weight.shape[0]
     checks.shape(where, "target", target, count)
     checks.dtype(where, "hidden", hidden, checks.FLOATS)
     checks.dtype(where, "target", target, checks.INTEGERS)

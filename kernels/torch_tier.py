@@ -61,9 +61,10 @@ def _softmax(
         bounded = torch.tanh(logits / softcap)
         slope = 1 - bounded**2
         logits = softcap * bounded
-        if column_bias is not None:
-            logits = logits.masked_fill(column_bias == -torch.inf, -torch.inf)
     scaled = logits / temperature[:, None]
+    if column_bias is not None:
+        # Not by the sum alone: the soft-cap of -inf is finite, and an excluded logit may be NaN or +inf.
+        scaled.masked_fill_(column_bias == -torch.inf, -torch.inf)
     top = scaled.max(-1).values
     shifted = scaled - top[:, None]
     probs = shifted.exp()
