@@ -12,6 +12,20 @@ from torch import Tensor
 
 from vldac import _core
 
+_DTYPES = (torch.float32, torch.float64)
+
+
+def describe() -> str:
+    """What this tier is on this machine."""
+    return f"{_core.kernel_isa()}, one thread"
+
+
+def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why it cannot run there; None if it can."""
+    if device.type != "cpu":
+        return "it runs on the CPU only"
+    return None if dtype in _DTYPES else f"it takes float32 and float64, not {str(dtype).removeprefix('torch.')}"
+
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why these cannot run on tensors of this device and dtype; None if they can."""

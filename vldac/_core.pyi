@@ -414,19 +414,6 @@ def resolve_actions(
     """`parsed` with its negative entries replaced by uniform actions that depend on (seed, environment, counter) alone; [R]."""
 
 def env_specs() -> list[EnvSpec]: ...
-def gae(
-    reward: NDArray[np.float64],
-    value: NDArray[np.float64],
-    final_value: NDArray[np.float64],
-    terminated: NDArray[np.bool_],
-    truncated: NDArray[np.bool_],
-    segment_offsets: NDArray[np.int64],
-    bootstrap: NDArray[np.float64],
-    gamma: float,
-    lam: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Advantages and returns, [S] each; segment_offsets [K + 1], bootstrap [K]."""
-
 def step_gae(
     reward: NDArray[Any],
     value: NDArray[Any],
@@ -470,6 +457,9 @@ def value_loss(
     coef: float,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Loss [], statistics [3] and coefficient [S]."""
+
+def kernel_isa() -> str:
+    """The instruction set of these functions: the last of `isa_tiers`, or what VLDAC_ISA said at their first call."""
 
 def masked_whiten(values: NDArray[Any], mask: NDArray[np.bool_], unbiased: bool, eps: float) -> NDArray[Any]:
     """Whitened over the mask, 0 elsewhere."""

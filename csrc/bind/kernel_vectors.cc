@@ -153,6 +153,7 @@ void define_all(py::module_& module) {
 void bind_kernel_vectors(py::module_& module) {
   define_all<float>(module);
   define_all<double>(module);
+  module.def("kernel_isa", [] { return std::string(isa_name(kernel_isa())); });
 }
 
 }  // namespace vldac::bind
