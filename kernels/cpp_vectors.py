@@ -27,15 +27,6 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     return None if dtype in _DTYPES else f"it takes float32 and float64, not {str(dtype).removeprefix('torch.')}"
 
 
-def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
-    """Why these cannot run on tensors of this device and dtype; None if they can."""
-    if device.type != "cpu":
-        return f"device {device.type} is not the CPU"
-    if dtype not in (torch.float32, torch.float64):
-        return f"{str(dtype).removeprefix('torch.')} is not a dtype of the vector kernels (float32, float64)"
-    return None
-
-
 def ppo_clip_loss(
     logprob: Tensor,
     old_logprob: Tensor,

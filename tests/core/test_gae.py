@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vldac.kernels.reference import generalized_advantage_estimate
 
 from vldac.kernels import cpp_vectors
-from vldac.kernels.reference import generalized_advantage_estimate
 
 
 def definition(reward, value, final_value, terminated, truncated, bootstrap, gamma, lam):
