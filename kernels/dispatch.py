@@ -28,8 +28,14 @@ _MODULES = {
     "torch": ("torch_tier",),
     "cpp": ("cpp_rows", "cpp_vectors"),
     "triton": ("triton_tier",),
-    "triton_fused": ("triton_tier",),
+    "triton_fused": ("triton_fused_tier", "triton_tier"),
 }
+"""Modules of a back end; the first that has an operation, and what the call needs, serves it. triton_fused: one pass without logits
+where no gradient is wanted, the chunked products elsewhere."""
+NEEDS = ("gradient", "truncation")
+"""What a call may need beyond its operation: the Jacobian row of linear_logprob; top-k, top-p or min-p of sample. A module's LACKS
+says
+which of them its operations do not have."""
 VARIABLE = "VLDAC_KERNELS"
 
 
@@ -49,9 +55,9 @@ class Choice:
 
 
 def choose(
-    operation: str, device: torch.device, dtype: torch.dtype, backend: str = "auto", *, is_truncated: bool = False
+    operation: str, device: torch.device, dtype: torch.dtype, backend: str = "auto", *, need: str | None = None
 ) -> Choice:
-    """Return the tier for an operation. is_truncated: a sampler with top-k, top-p or min-p.
+    """Return the tier for an operation; `need` is one of NEEDS.
 
     Raises KernelError for an unknown back end and for an explicit one that cannot run.
     """
@@ -61,7 +67,7 @@ def choose(
             where="vldac.kernels.explain", do="name an operation as the list does",
         )  # fmt: skip
     asked, source = _asked(backend)
-    return _choose(operation, device.type, device.index, dtype, asked, source, is_truncated)
+    return _choose(operation, device.type, device.index, dtype, asked, source, need)
 
 
 def explain(
@@ -92,12 +98,12 @@ def _asked(backend: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=512)
 def _choose(
-    operation: str, device_type: str, index: int | None, dtype: torch.dtype, asked: str, source: str, is_truncated: bool
+    operation: str, device_type: str, index: int | None, dtype: torch.dtype, asked: str, source: str, need: str | None
 ) -> Choice:
     device = torch.device(device_type, index)
     where = f"{_name(dtype)} on the {'GPU' if device_type == 'cuda' else device_type.upper()}"
     if asked != "auto":
-        function, why_not = _find(operation, asked, device, dtype, is_truncated)
+        function, why_not = _find(operation, asked, device, dtype, need)
         if function is None:
             raise KernelError(
                 expected=f"a back end that can run {operation} in {where}", got=f"{asked!r}: {why_not}", where=source,
@@ -105,12 +111,14 @@ def _choose(
             )  # fmt: skip
         return Choice(backend=asked, reason=f"asked for by {source}, {where} ({_describe(asked)})", function=function)
     preferred = "triton" if device_type == "cuda" else "cpp" if device_type == "cpu" else "torch"
-    function, why_not = _find(operation, preferred, device, dtype, is_truncated)
+    function, why_not = _find(operation, preferred, device, dtype, need)
     if function is not None:
         return Choice(backend=preferred, reason=f"{where} ({_describe(preferred)})", function=function)
-    if why_not and why_not != _NOT_BUILT:
+    if not why_not.startswith(
+        "it has no"
+    ):  # that would be so on every machine; a machine without the tier is told of once
         warnings.warn(f"{operation}: the {preferred} back end cannot run here ({why_not}); torch is used", stacklevel=4)
-    function, _ = _find(operation, "torch", device, dtype, is_truncated)
+    function, _ = _find(operation, "torch", device, dtype, need)
     assert function is not None, "the torch tier has every operation"
     return Choice(backend="torch", reason=f"{where}; {preferred}: {why_not}", function=function)
 
@@ -119,9 +127,10 @@ _NOT_BUILT = "it has no such operation"
 
 
 def _find(
-    operation: str, backend: str, device: torch.device, dtype: torch.dtype, is_truncated: bool
+    operation: str, backend: str, device: torch.device, dtype: torch.dtype, need: str | None
 ) -> tuple[Callable[..., Any] | None, str]:
     """(the tier's function, "") or (None, why not)."""
+    why_not = _NOT_BUILT
     for name in _MODULES[backend]:
         try:
             module = _module(name)
@@ -130,17 +139,14 @@ def _find(
         function = getattr(module, operation, None)
         if function is None:
             continue
-        why_not = module.unavailable(device, dtype)
-        if why_not:
-            return None, str(why_not)
-        if is_truncated and operation == "sample" and not getattr(module, "TRUNCATES", True):
-            return None, _NOT_BUILT if backend != "cpp" else "it does not truncate"
-        if backend == "triton_fused":
-            function = getattr(module, f"{operation}_fused", None)
-            if function is None:
-                return None, _NOT_BUILT
+        unavailable = module.unavailable(device, dtype)
+        if unavailable:
+            return None, str(unavailable)
+        if need in getattr(module, "LACKS", {}).get(operation, ()):
+            why_not = f"it has no {need}"
+            continue
         return function, ""
-    return None, _NOT_BUILT
+    return None, why_not
 
 
 def _module(name: str) -> ModuleType:

@@ -54,7 +54,7 @@ def _linear_logprob(
     ignore_index: int, needs_gradient: bool, chunk_rows: int, batch_invariant: bool, backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     targets_in_range("linear_logprob", target, len(weight), ignore_index)
-    tier = choose("linear_logprob", hidden.device, hidden.dtype, backend)
+    tier = choose("linear_logprob", hidden.device, hidden.dtype, backend, need="gradient" if needs_gradient else None)
     return tier.function(  # type: ignore[no-any-return]
         hidden, weight, target, column_bias, temperature, softcap, ignore_index,
         needs_gradient=needs_gradient, chunk_rows=chunk_rows, batch_invariant=batch_invariant,
@@ -369,7 +369,7 @@ def _sample(
     seed: Tensor, position: Tensor, greedy: Tensor, backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     is_truncated = top_k is not None or top_p is not None or min_p > 0
-    tier = choose("sample", logits.device, logits.dtype, backend, is_truncated=is_truncated)
+    tier = choose("sample", logits.device, logits.dtype, backend, need="truncation" if is_truncated else None)
     return tier.function(  # type: ignore[no-any-return]
         logits, column_bias, temperature, top_k, top_p, min_p, seed, position, greedy
     )
