@@ -96,7 +96,7 @@ RAW = {
 """What a tier calls the operation behind a public function."""
 
 
-def _runs(operation: str, backend: str, device: torch.device, dtype: torch.dtype, **properties: bool) -> bool:
+def _runs(operation: str, backend: str, device: torch.device, dtype: torch.dtype, **properties: str) -> bool:
     try:
         choose(operation, device, dtype, backend, **properties)
     except KernelError:
@@ -118,7 +118,7 @@ def public(backend: str, device: torch.device) -> Kernels | None:
         functions,
         dtypes=tuple(dtype for dtype in DTYPES if _runs("linear_logprob", backend, device, dtype)),
         step_dtypes=tuple(dtype for dtype in DTYPES[:2] if _runs("ppo_clip_loss", backend, device, dtype)),
-        truncates=_runs("sample", backend, device, single, is_truncated=True),
+        truncates=_runs("sample", backend, device, single, need="truncation"),
         device=device,
         is_interpreted=backend.startswith("triton") and device.type == "cpu",
     )
