@@ -16,6 +16,8 @@ from vldac.kernels import triton_table as table
 
 __all__ = ["describe", "linear_logprob", "supports_linear_logprob", "unavailable"]
 
+LACKS = {"linear_logprob": ("gradient",)}
+
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why the fused head cannot run here; None if it can."""

@@ -22,6 +22,7 @@ __all__ = [
     "selective_log_softmax_backward", "supports_sample", "unavailable",
 ]  # fmt: skip
 
+LACKS = {"sample": ("truncation",)}
 HALF_SCALE = 256.0
 """A float16 gradient row is scaled up before the second product: probabilities below 6e-8 would vanish otherwise."""
 WEIGHT_SLAB = 16384

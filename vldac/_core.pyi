@@ -414,18 +414,55 @@ def resolve_actions(
     """`parsed` with its negative entries replaced by uniform actions that depend on (seed, environment, counter) alone; [R]."""
 
 def env_specs() -> list[EnvSpec]: ...
-def gae(
-    reward: NDArray[np.float64],
-    value: NDArray[np.float64],
-    final_value: NDArray[np.float64],
+def step_gae(
+    reward: NDArray[Any],
+    value: NDArray[Any],
+    bootstrap: NDArray[Any],
     terminated: NDArray[np.bool_],
     truncated: NDArray[np.bool_],
-    segment_offsets: NDArray[np.int64],
-    bootstrap: NDArray[np.float64],
+    final_value: NDArray[Any] | None,
+    segment_offsets: NDArray[np.int64] | None,
     gamma: float,
     lam: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Advantages and returns, [S] each; segment_offsets [K + 1], bootstrap [K]."""
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Advantages and returns: [T, E] with bootstrap [E], or [S] with segment_offsets [K + 1] and bootstrap [K].
+
+    Here and in the three functions below, floating arguments are all float32 or all float64 and contiguous; nothing is converted.
+    """
+
+def ppo_clip_loss(
+    logprob: NDArray[Any],
+    old_logprob: NDArray[Any],
+    advantages: NDArray[Any],
+    step_index: NDArray[Any],
+    token_weight: NDArray[Any],
+    ref_logprob: NDArray[Any] | None,
+    clip_low: float,
+    clip_high: float,
+    kl_coef: float,
+    kl_estimator: str,
+    ratio_guard: float,
+    dual_clip: float,
+    log_ratio_cap: float,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Loss [], statistics [14] and coefficient [N]; step_index int32 or int64, IndexError where it is outside the advantages."""
+
+def value_loss(
+    value: NDArray[Any],
+    old_value: NDArray[Any] | None,
+    returns: NDArray[Any],
+    step_weight: NDArray[Any],
+    clip: float,
+    huber: float,
+    coef: float,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Loss [], statistics [3] and coefficient [S]."""
+
+def kernel_isa() -> str:
+    """The instruction set of these functions: the last of `isa_tiers`, or what VLDAC_ISA said at their first call."""
+
+def masked_whiten(values: NDArray[Any], mask: NDArray[np.bool_], unbiased: bool, eps: float) -> NDArray[Any]:
+    """Whitened over the mask, 0 elsewhere."""
 
 class ActionNames:
     """The actions that a response may name, prepared once. `vldac.actions.ActionNames` is the public face."""
@@ -533,3 +570,103 @@ def install_assets(name: str, assets: AssetSet) -> None:
 def has_assets(name: str) -> bool: ...
 def mip_levels(rgb: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """All levels of a texture [H, W, 3], from full size to one texel, the top row first."""
+
+def set_thread_pool(parallel_for: int, num_threads: int) -> None:
+    """Addresses of libtorch's C functions torch_parallel_for and torch_get_num_threads: loops of the kernels run there."""
+
+def has_thread_pool() -> bool: ...
+def pool_threads() -> int:
+    """How many threads such a loop may use now; 1 without a pool."""
+
+class RowKernels:
+    """Row operations of vldac.kernels.cpp_rows. Tensors come as fresh DLPack capsules (CPU), absent ones as None.
+
+    F is float32, or float64 where the logits are. Logits have column stride 1 and any row stride; other tensors are contiguous.
+    """
+
+    def __init__(self, isa: str | None = None) -> None:
+        """isa: one of isa_tiers(); None takes VLDAC_ISA or the best."""
+
+    @property
+    def isa(self) -> str: ...
+    def log_softmax(
+        self,
+        logits: object,
+        target: object,
+        column_bias: object,
+        temperature: object,
+        ignore_index: int,
+        logprob: object,
+        entropy: object,
+        lse: object,
+    ) -> None:
+        """Writes logprob, entropy, lse [N] F of logits [N, V] float32, bfloat16, float16 or float64."""
+
+    def gradient(
+        self,
+        grad_logprob: object,
+        grad_entropy: object,
+        logits: object,
+        first_column: int,
+        vocabulary: int,
+        target: object,
+        column_bias: object,
+        temperature: object,
+        softcap: float,
+        ignore_index: int,
+        lse: object,
+        entropy: object,
+        out: object,
+    ) -> None:
+        """Writes the gradient of logits, columns first_column ... of V = vocabulary, to out (which may be logits)."""
+
+    def fold_tile(
+        self,
+        tile: object,
+        first_column: int,
+        vocabulary: int,
+        target: object,
+        column_bias: object,
+        temperature: object,
+        softcap: float,
+        ignore_index: int,
+        states: object,
+        total: object,
+    ) -> None:
+        """Counts a tile of logits F in states [N, 5] float64 (initially -inf, 0, 0, 0, 0).
+
+        With total [N, H] F the tile becomes e^(z - max) and total is rescaled to the new maximum, so that tile @ weight can be added.
+        """
+
+    def finish_tiles(
+        self,
+        target: object,
+        temperature: object,
+        ignore_index: int,
+        states: object,
+        logprob: object,
+        entropy: object,
+        lse: object,
+        total: object,
+        picked: object,
+    ) -> None:
+        """Writes the results; total becomes d logprob / d hidden, given picked = weight[target] [N, H] F."""
+
+    def sample(
+        self,
+        logits: object,
+        column_bias: object,
+        temperature: object,
+        top_k: object,
+        top_p: object,
+        min_p: float,
+        seed: object,
+        position: object,
+        greedy: object,
+        token: object,
+        logprob_raw: object,
+        logprob_processed: object,
+        entropy: object,
+        valid: object,
+    ) -> None:
+        """Writes the fields of SampleOutput, [B] each, for logits [B, V]."""

@@ -20,9 +20,11 @@ using SafeArray = py::array_t<T, py::array::c_style>;
 void bind_envs(py::module_& module);
 void bind_buffer(py::module_& module);
 void bind_ops(py::module_& module);
+void bind_kernel_rows(py::module_& module);
 void bind_vision(py::module_& module);
 void bind_cards(py::module_& module);
 void bind_miniworld(py::module_& module);
 void bind_scene(py::module_& module);
+void bind_kernel_vectors(py::module_& module);
 
 }  // namespace vldac::bind

@@ -2,7 +2,7 @@
 // scalar path. The environment variable VLDAC_ISA forces a tier. All functions may be called from any thread.
 //
 // A kernel that has a variant per tier marks it with VLDAC_TARGET (GCC and Clang compile that one function for the tier), is
-// handed an Isa once, and gives the same bytes at every tier.
+// handed an Isa once, and gives the same bytes at every tier (the row kernels of rows.h: the same within rounding).
 #pragma once
 
 #include <cstdlib>
