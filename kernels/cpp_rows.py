@@ -1,7 +1,7 @@
 """The C++ tier's row operations on CPU tensors: `tier.Tier` says what each function computes.
 
 Products stay torch's. The head is streamed in tiles of vocabulary columns: product, one pass of csrc/ops over the tile (online
-softmax, as in flash attention), second product; so that logits exist for one tile only. Scratch is at most `_SCRATCH_BYTES` for the
+softmax, as in flash attention), second product; so that logits exist for one tile only. Scratch is at most `SCRATCH_BYTES` for the
 tile of logits, as much again for a tile of the weight where it must be converted (and as much for the rows of hidden), whatever N
 and V; beside it there are [N, H] sums.
 
@@ -25,7 +25,7 @@ from vldac.kernels.types import SampleOutput
 
 from vldac import _core
 
-_SCRATCH_BYTES = 16 << 20
+SCRATCH_BYTES = 16 << 20
 _TILE_COLUMNS = 4096
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
@@ -123,7 +123,7 @@ class _Tile(NamedTuple):
 def _tiles(hidden: Tensor, weight: Tensor, chunk_rows: int) -> Iterator[_Tile]:
     """The product hidden weight^T tile by tile: columns outside, so that the weight is read once; rows inside."""
     wide, (count, size) = accumulate_dtype(hidden.dtype), hidden.shape
-    items = _SCRATCH_BYTES // wide.itemsize
+    items = SCRATCH_BYTES // wide.itemsize
     columns = min(len(weight), _TILE_COLUMNS)
     if weight.dtype != wide:
         columns = min(columns, max(128, items // size // 128 * 128))
