@@ -1,4 +1,5 @@
-// One block of tokens, a vector at a time. Included per tier, see ops/each_tier.h.
+// One block of tokens, a vector at a time; what a vector reads beyond the last of them has weight 0.
+// Included per tier, see ops/each_tier.h.
 
 namespace vldac::ops::VLDAC_TIER {
 namespace {
@@ -38,12 +39,12 @@ VLDAC_INLINE Wide token_log_ratio(const Wide& weight, const Wide& logprob, const
 }
 
 VLDAC_INLINE void add(PpoSums& sums, PpoSum which, int at, const Wide& value) {
-  double* lane = sums.lane[which] + at;
+  double* lane = sums.lane[which] + at % kPpoLanes;
   store(lane, load(lane) + value);
 }
 
 VLDAC_INLINE void raise(PpoSums& sums, PpoSum which, int at, const Wide& value) {
-  double* lane = sums.lane[which] + at;
+  double* lane = sums.lane[which] + at % kPpoLanes;
   store(lane, larger(load(lane), value));
 }
 
@@ -117,8 +118,8 @@ VLDAC_INLINE void ppo_vector(const PpoOptions& options, bool has_ref, int at, Pp
 }
 
 template <class T>
-VLDAC_FN void ppo_block(const PpoOptions& options, bool has_ref, PpoBlock<T>& block, PpoSums& sums) {
-  for (int at = 0; at < static_cast<int>(kPpoBlock); at += kLanes) ppo_vector(options, has_ref, at, block, sums);
+VLDAC_FN void ppo_block(const PpoOptions& options, bool has_ref, size_t count, PpoBlock<T>& block, PpoSums& sums) {
+  for (int at = 0; at < static_cast<int>(count); at += kLanes) ppo_vector(options, has_ref, at, block, sums);
 }
 
 // is_hit: where the ratio is above the guard.
