@@ -61,7 +61,8 @@ VLDAC_INLINE Float widen(Short stored, Half) {
   Int bits = (half & 0x7FFF) << 13, exponent = bits & 0x0F800000;
   bits += (127 - 15) << 23;
   bits = exponent == 0x0F800000 ? bits + ((128 - 16) << 23) : bits;
-  Int subnormal = as_int(as_float(bits + (1 << 23)) - as_float(ints(113 << 23)));
+  Int next = reinterpret_cast<Int>(reinterpret_cast<Word>(bits) + (1u << 23));
+  Int subnormal = as_int(as_float(next) - as_float(ints(113 << 23)));
   bits = exponent == 0 ? subnormal : bits;
   return as_float(bits | (half & 0x8000) << 16);
 }

@@ -24,7 +24,7 @@ VLDAC_INLINE Float exp_of(Float x) {
   p = fma_of(p, r, floats(5.0000001201e-1f));
   p = fma_of(p, r * r, r) + 1.0f;
   // The low bits of `shifted` are n; the others leave on the left.
-  Float power = as_float((as_int(shifted) + 127) << 23);
+  Float power = reinterpret_cast<Float>((reinterpret_cast<Word>(shifted) + 127) << 23);
   return x < kLeastLog ? floats(0) : p * power;
 }
 

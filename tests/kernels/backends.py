@@ -96,9 +96,9 @@ RAW = {
 """What a tier calls the operation behind a public function."""
 
 
-def _runs(operation: str, backend: str, device: torch.device, dtype: torch.dtype, **properties: bool) -> bool:
+def _runs(operation: str, backend: str, device: torch.device, dtype: torch.dtype, need: str | None = None) -> bool:
     try:
-        choose(operation, device, dtype, backend, **properties)
+        choose(operation, device, dtype, backend, need=need)
     except KernelError:
         return False
     return True
@@ -117,8 +117,8 @@ def public(backend: str, device: torch.device) -> Kernels | None:
         backend,
         functions,
         dtypes=tuple(dtype for dtype in DTYPES if _runs("linear_logprob", backend, device, dtype)),
-        step_dtypes=tuple(dtype for dtype in DTYPES[:2] if _runs("ppo_clip_loss", backend, device, dtype)),
-        truncates=_runs("sample", backend, device, single, is_truncated=True),
+        step_dtypes=tuple(dtype for dtype in DTYPES[:2] if _runs("gae", backend, device, dtype)),
+        truncates=_runs("sample", backend, device, single, need="truncation"),
         device=device,
         is_interpreted=backend.startswith("triton") and device.type == "cpu",
     )

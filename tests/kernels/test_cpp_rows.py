@@ -388,7 +388,7 @@ def test_bad_targets_and_shapes_are_refused() -> None:
 
 
 def test_the_tier_says_what_it_runs_on(isa: str) -> None:
-    assert cpp_rows.unavailable() is None
+    assert cpp_rows.unavailable(torch.device("cpu"), torch.float32) is None
     assert _core.RowKernels(isa).isa == isa
     torch.set_num_threads(2)
     assert cpp_rows.describe().endswith("2 threads of torch's pool")

@@ -570,7 +570,7 @@ MUTANTS: dict[str, tuple[str, list[tuple[str, str]], Callable[[], None]]] = {
         lambda: FUSED(shift=0.0),
     ),
     "head_that_loses_a_split": ("triton_head", [("for split in range(0, SPLITS)", "for split in range(1, SPLITS)")],
-                                lambda: FUSED(shift=0.0, size=20000)),
+                                lambda: FUSED(shift=0.0, size=1000)),
     "sampler_that_forgets_the_position": ("triton_sampling", [("(position.to(tl.uint64) + 1)", "(position.to(tl.uint64) * 0 + 1)")],
                                           check_sample),
     "sampler_that_is_always_greedy": ("triton_sampling", [("!= 0, 0.0, noise", "!= 5, 0.0, noise")], check_sample),
