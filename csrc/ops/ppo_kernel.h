@@ -15,8 +15,9 @@ VLDAC_INLINE Exponential exponential(const Wide& argument) {
   Wide shifted = x * 1.4426950408889634074 + kShift;
   Wide n = shifted - kShift;
   Wide r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-  constexpr double kInverseFactorials[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
-                                           1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
+  constexpr double kInverseFactorials[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+                                           1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+                                           1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
   Wide tail = fill(kInverseFactorials[0]);
   for (int i = 1; i < 12; ++i) tail = tail * r + kInverseFactorials[i];
   Wide small = r + r * r * tail;

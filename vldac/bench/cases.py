@@ -82,7 +82,8 @@ def _relative(ours: Tensor, exact: Tensor) -> float:
 
 
 def _spread_rows(count: int) -> Tensor:
-    return torch.linspace(0, count - 1, min(count, _CHECKED_ROWS)).long().unique()
+    rows: Tensor = torch.linspace(0, count - 1, min(count, _CHECKED_ROWS)).long().unique()
+    return rows
 
 
 def _row_errors(logits: Tensor, target: Tensor, outputs: Outputs, rows: Tensor) -> tuple[dict[str, float], Tensor]:

@@ -70,12 +70,12 @@ def _speedup(measured: dict[str, Any], tier: str) -> float | None:
 
 def _memory_share(measured: dict[str, Any], tier: str) -> float | None:
     ours, eager = (measured["sides"][name].get("extra_memory_mib") for name in (tier, "eager"))
-    return None if ours is None or not eager else float(ours / eager)
+    return None if ours is None or not eager else float(ours) / float(eager)
 
 
 def _ns_per_element(measured: dict[str, Any], tier: str) -> float | None:
     """Of the least sample: unlike a ratio, an absolute figure takes in whatever else the machine does."""
-    sizes = measured["sizes"]
+    sizes: Sizes = measured["sizes"]
     return 1e6 * float(measured["sides"][tier]["ms"]["min"]) / (sizes["T"] * sizes["E"])
 
 
