@@ -259,8 +259,8 @@ def generalized_advantage_estimate(
     """Step-level GAE: (advantage, returns = advantage + value).
 
     delta_t = r_t + gamma (1 - terminated_t) V'_t - V_t;  A_t = delta_t + gamma lam (1 - terminated_t)(1 - truncated_t) A_{t+1}.
-    V'_t is final_value_t (0 without it) at a truncation, the bootstrap at the end, else V_{t+1}. Rectangular [T, E] with bootstrap [E],
-    or flat [S] with segment_offsets [K + 1] and bootstrap [K].
+    V'_t is final_value_t (0 without it) at a truncation, the bootstrap at the end, else V_{t+1}. Rectangular [T, E] with bootstrap
+    [E], or flat [S] with segment_offsets [K + 1] and bootstrap [K].
     """
     if segment_offsets is not None:
         bounds = segment_offsets.tolist()

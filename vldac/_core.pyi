@@ -414,18 +414,55 @@ def resolve_actions(
     """`parsed` with its negative entries replaced by uniform actions that depend on (seed, environment, counter) alone; [R]."""
 
 def env_specs() -> list[EnvSpec]: ...
-def gae(
-    reward: NDArray[np.float64],
-    value: NDArray[np.float64],
-    final_value: NDArray[np.float64],
+def step_gae(
+    reward: NDArray[Any],
+    value: NDArray[Any],
+    bootstrap: NDArray[Any],
     terminated: NDArray[np.bool_],
     truncated: NDArray[np.bool_],
-    segment_offsets: NDArray[np.int64],
-    bootstrap: NDArray[np.float64],
+    final_value: NDArray[Any] | None,
+    segment_offsets: NDArray[np.int64] | None,
     gamma: float,
     lam: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Advantages and returns, [S] each; segment_offsets [K + 1], bootstrap [K]."""
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Advantages and returns: [T, E] with bootstrap [E], or [S] with segment_offsets [K + 1] and bootstrap [K].
+
+    Here and in the three functions below, floating arguments are all float32 or all float64 and contiguous; nothing is converted.
+    """
+
+def ppo_clip_loss(
+    logprob: NDArray[Any],
+    old_logprob: NDArray[Any],
+    advantages: NDArray[Any],
+    step_index: NDArray[Any],
+    token_weight: NDArray[Any],
+    ref_logprob: NDArray[Any] | None,
+    clip_low: float,
+    clip_high: float,
+    kl_coef: float,
+    kl_estimator: str,
+    ratio_guard: float,
+    dual_clip: float,
+    log_ratio_cap: float,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Loss [], statistics [14] and coefficient [N]; step_index int32 or int64, IndexError where it is outside the advantages."""
+
+def value_loss(
+    value: NDArray[Any],
+    old_value: NDArray[Any] | None,
+    returns: NDArray[Any],
+    step_weight: NDArray[Any],
+    clip: float,
+    huber: float,
+    coef: float,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Loss [], statistics [3] and coefficient [S]."""
+
+def kernel_isa() -> str:
+    """The instruction set of these functions: the last of `isa_tiers`, or what VLDAC_ISA said at their first call."""
+
+def masked_whiten(values: NDArray[Any], mask: NDArray[np.bool_], unbiased: bool, eps: float) -> NDArray[Any]:
+    """Whitened over the mask, 0 elsewhere."""
 
 class ActionNames:
     """The actions that a response may name, prepared once. `vldac.actions.ActionNames` is the public face."""

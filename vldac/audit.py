@@ -6,6 +6,8 @@ Each check has a name; a run can waive it by name (`waive`), and the waiver is p
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +15,18 @@ import torch
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
 from vldac.errors import SelfCheckError
+from vldac.kernels import linear_logprob, pack_action_rows, reference
 from vldac.policy import Policy, TokenBatch
 from vldac.update import Rows, token_batch
 
-CHECKS = ("value-gradient", "policy-gradient", "image-ablation", "mask", "first-ratio", "dropout", "truncated-sampling")
+CHECKS = (
+    "value-gradient", "policy-gradient", "image-ablation", "mask", "kernels", "first-ratio", "dropout", "truncated-sampling",
+)  # fmt: skip
 _ROWS = 8
+_TOKENS = 64
+"""Response tokens that are scored by the reference, too: it holds [tokens, V]."""
+_TOLERANCE = {torch.float32: (1e-4, 1e-4), torch.bfloat16: (2e-3, 1e-2)}
+"""By dtype of the weights: log-prob, absolute; gradient of the hidden states, relative in norm."""
 
 
 def start_audit(policy: Policy, batch: RolloutBatch, config: TrainConfig) -> None:
@@ -30,6 +39,8 @@ def start_audit(policy: Policy, batch: RolloutBatch, config: TrainConfig) -> Non
     tokens = token_batch(policy, batch, rows)
     if "value-gradient" not in config.waive or "policy-gradient" not in config.waive:
         check_gradients(policy, tokens, config)
+    if "kernels" not in config.waive:
+        check_kernels(policy, tokens, config)
     if "image-ablation" not in config.waive:
         check_images(policy, batch, rows, config)
 
@@ -38,10 +49,11 @@ def check_mask(policy: Policy, batch: RolloutBatch, rows: Rows) -> None:
     """The action mask covers exactly the sampled tokens, and no placeholder was sampled."""
     tokens = token_batch(policy, batch, rows)
     sampled = torch.cat([batch.response(r) for r in rows])
-    if not torch.equal(tokens.targets.cpu(), sampled):
+    masked = tokens.input_ids[tokens.action_mask].cpu()
+    if not (torch.equal(masked, sampled) and torch.equal(tokens.targets.cpu(), sampled)):
         raise SelfCheckError(
-            expected="an action mask over exactly the sampled tokens",
-            got=f"{len(tokens.targets)} masked tokens for {len(sampled)} sampled ones, or other ids",
+            expected="an action mask, and packed rows, over exactly the sampled tokens",
+            got=f"{len(masked)} masked and {len(tokens.targets)} packed tokens for {len(sampled)} sampled ones, or other ids",
             where="batch collation",
             do="report this: the mask is shifted",
         )
@@ -105,6 +117,32 @@ def check_gradients(policy: Policy, batch: TokenBatch, config: TrainConfig) -> N
 
 def _moves(gradient: torch.Tensor | None) -> bool:
     return gradient is not None and bool(gradient.abs().max() > 0)
+
+
+def check_kernels(policy: Policy, batch: TokenBatch, config: TrainConfig) -> None:
+    """The kernels that were chosen score the first batch as their specification does: log-probs, and the gradient they hand back."""
+    with torch.no_grad():
+        hidden, _, _ = pack_action_rows(policy.hidden_states(batch), batch.action_mask, row_index=batch.row_index)
+    weight, target = policy.head_weight.detach(), batch.targets[:_TOKENS]
+    options: dict[str, Any] = {"temperature": config.rollout.temperature, "banned_ids": policy.banned_ids}
+    scored = []
+    for score in (functools.partial(linear_logprob, backend=policy.kernels), reference.linear_logprob):
+        rows = hidden[:_TOKENS].detach().requires_grad_()
+        logprob = score(rows, weight, target, **options).logprob
+        (gradient,) = torch.autograd.grad(logprob.sum(), rows)
+        scored.append((logprob.detach(), gradient.double()))
+    (ours, our_gradient), (theirs, their_gradient) = scored
+    apart = float((ours - theirs).abs().max()) if len(target) else 0.0
+    scale = float(their_gradient.norm())
+    gradient_apart = float((our_gradient - their_gradient).norm()) / scale if scale > 0 else 0.0
+    limit, gradient_limit = _TOLERANCE.get(weight.dtype, _TOLERANCE[torch.bfloat16])
+    if not (apart <= limit and gradient_apart <= gradient_limit):
+        raise SelfCheckError(
+            expected=f"log-probs within {limit:g} of the reference's, gradients within {gradient_limit:g} in norm",
+            got=f"{apart:g} and {gradient_apart:g} on {len(target)} response tokens",
+            where=f"kernels ({policy.kernel_choice})",
+            do='set model.kernels "torch" and report this, or waive the check "kernels"',
+        )
 
 
 @torch.no_grad()

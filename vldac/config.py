@@ -31,6 +31,8 @@ class ModelConfig:
     """Widths of the value head's hidden layers."""
     gradient_checkpointing: bool = False
     """Trade compute for memory in the update."""
+    kernels: Literal["auto", "torch", "cpp", "triton", "triton_fused"] = "auto"
+    """Back end of scoring, losses, advantages and sampling; auto is Triton on a GPU, C++ on the CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)

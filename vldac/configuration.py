@@ -26,6 +26,7 @@ WAIVERS = (
     "policy-gradient",
     "image-ablation",
     "mask",
+    "kernels",
     "first-ratio",
     "dropout",
     "truncated-sampling",

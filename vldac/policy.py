@@ -22,8 +22,9 @@ from torch import nn
 from vldac.config import ModelConfig
 from vldac.errors import SelfCheckError
 from vldac.fold import fed_with_bytes
-from vldac.kernels import linear_logprob, pack_action_rows, sample_with_logprob
-from vldac.logits import head_logits
+from vldac.kernels import explain, linear_logprob, pack_action_rows, sample_with_logprob
+from vldac.kernels.dispatch import vector_backend
+from vldac.kernels.product import head_logits
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
 from vldac.prompting import Prompt, image_bytes
 
@@ -56,6 +57,8 @@ class TokenBatch:
     """[3, B, L] int64"""
     action_mask: torch.Tensor
     """[B, L] bool, True at response tokens"""
+    row_index: torch.Tensor
+    """[N] int64, the flat places of the response tokens in [B x L], made on the host: nothing waits for the device"""
     last_prompt: torch.Tensor
     """[B] int64, index of the last prompt token"""
     embeds: torch.Tensor
@@ -65,7 +68,7 @@ class TokenBatch:
     @property
     def targets(self) -> torch.Tensor:
         """[N] int64, the response tokens in row order."""
-        return self.input_ids[self.action_mask]
+        return self.input_ids.flatten()[self.row_index]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +137,8 @@ class Policy(nn.Module):
         self.model_info = model
         self.encoder = model.encoder()
         self.hidden_size = int(model.network.config.get_text_config().hidden_size)
+        self.kernels: str = config.kernels
+        """The back end of scoring and sampling."""
         lora = LoraConfig(
             r=config.lora_rank,
             lora_alpha=config.lora_alpha,
@@ -163,7 +168,7 @@ class Policy(nn.Module):
         policy.model_info, policy.encoder, policy.peft = model, model.encoder(), model.network
         policy.hidden_size = int(model.network.config.get_text_config().hidden_size)
         policy.value_head = ValueHead(policy.hidden_size, ())
-        policy.is_checkpointing = False
+        policy.is_checkpointing, policy.kernels = False, "auto"
         policy._settle(model.network.device)
         return policy
 
@@ -173,6 +178,7 @@ class Policy(nn.Module):
         self.device = device
         self.register_buffer("banned_ids", self.model_info.banned_ids().to(device), persistent=False)
         self.end_ids = torch.tensor(self.model_info.end_ids(), device=device)
+        self.kernel_choice = explain("linear_logprob", device, self.head_weight.dtype, self.kernels)
 
     # -- pieces of the Hugging Face model ---------------------------------------------------------------------------
 
@@ -292,16 +298,22 @@ class Policy(nn.Module):
             for layer in layers:
                 layer.training = False
 
+    def hidden_states(self, batch: TokenBatch) -> torch.Tensor:
+        """Post-norm hidden states [B, L, H] of a batch."""
+        return self._trunk(batch.input_ids, batch.attention_mask, batch.positions, batch.embeds, batch.deepstack)
+
     def forward(self, batch: TokenBatch, *, temperature: float) -> Evaluation:
         """Score the response tokens of a batch and read one value per row."""
-        hidden = self._trunk(batch.input_ids, batch.attention_mask, batch.positions, batch.embeds, batch.deepstack)
-        rows, step_index, _ = pack_action_rows(hidden, batch.action_mask)
+        hidden = self.hidden_states(batch)
+        rows, step_index, _ = pack_action_rows(hidden, batch.action_mask, row_index=batch.row_index)
         scored = linear_logprob(
             rows,
             self.head_weight,
             batch.targets,
             temperature=temperature,
             banned_ids=self.banned_ids,
+            return_entropy=True,
+            backend=self.kernels,
         )
         assert scored.entropy is not None, "it was asked for"
         at_last = torch.arange(len(batch.last_prompt), device=hidden.device)
@@ -319,7 +331,7 @@ class Policy(nn.Module):
         """Value of prompts without a response (bootstrap). [B] float32."""
         empty = torch.empty(0, dtype=torch.int64)
         batch = collate(prompts, [empty] * len(prompts), features, self.device, self.pad_id)
-        hidden = self._trunk(batch.input_ids, batch.attention_mask, batch.positions, batch.embeds, batch.deepstack)
+        hidden = self.hidden_states(batch)
         last: torch.Tensor = hidden[torch.arange(len(prompts), device=self.device), batch.last_prompt]
         values: torch.Tensor = self.value_head(last)
         return values
@@ -373,6 +385,7 @@ class Policy(nn.Module):
                 seed=seeds[rows],
                 position=torch.full_like(rows, index),
                 greedy=greedy,
+                backend=vector_backend(self.kernels),
             )
             is_end = torch.isin(sampled.token, self.end_ids)
             tokens[rows, index] = sampled.token
@@ -462,11 +475,13 @@ def collate(
     column = torch.arange(length)[None]
     start_column, end_column = torch.tensor(prompt_lengths)[:, None], torch.tensor(totals)[:, None]
     embeds, deepstack = _stack_features(features, device)
+    action_mask = (column >= start_column) & (column < end_column)
     return TokenBatch(
         input_ids=input_ids.to(device),
         attention_mask=(column < end_column).to(device),
         positions=positions.to(device),
-        action_mask=((column >= start_column) & (column < end_column)).to(device),
+        action_mask=action_mask.to(device),
+        row_index=action_mask.flatten().nonzero()[:, 0].to(device),
         last_prompt=(start_column[:, 0] - 1).to(device),
         embeds=embeds,
         deepstack=deepstack,
@@ -491,6 +506,7 @@ def collate_left(
         attention_mask=mask.to(device),
         positions=positions.to(device),
         action_mask=torch.zeros_like(mask).to(device),
+        row_index=torch.empty(0, dtype=torch.int64, device=device),
         last_prompt=torch.full((len(prompts),), length - 1, device=device),
         embeds=embeds,
         deepstack=deepstack,

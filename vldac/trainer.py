@@ -85,7 +85,9 @@ class Trainer:
         logprobs = self._old_logprobs(batch, needs_reference=needs_reference)
         seconds["time/reference_s"] = time.perf_counter() - tick
         tick = time.perf_counter()
-        advantages = step_advantages(batch, config.algorithm, seed=config.seed, update=update)
+        advantages = step_advantages(
+            batch, config.algorithm, seed=config.seed, update=update, kernels=config.model.kernels
+        )
         self.last_advantages = advantages
         seconds["time/advantage_s"] = time.perf_counter() - tick
         tick = time.perf_counter()

@@ -23,6 +23,7 @@ from vldac.config import OptimConfig, TrainConfig
 from vldac.data import RolloutBatch
 from vldac.errors import NonFiniteError, SelfCheckError
 from vldac.kernels import ppo_clip_loss, value_loss
+from vldac.kernels.dispatch import vector_backend
 from vldac.optim import clip_and_step
 from vldac.policy import Evaluation, Policy, TokenBatch, collate
 
@@ -102,6 +103,7 @@ def microbatch_loss(
         clip_high=algorithm.clip,
         kl_coef=algorithm.kl_coef,
         ratio_guard=algorithm.ratio_guard,
+        backend=vector_backend(config.model.kernels),
     )
     values, _ = value_loss(
         evaluation.value,
@@ -109,6 +111,7 @@ def microbatch_loss(
         advantages.returns[index].to(device),
         weight,
         clip=algorithm.value_clip,
+        backend=vector_backend(config.model.kernels),
     )
     return policy_loss, values, stats
 

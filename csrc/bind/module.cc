@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, module) {
   vldac::bind::bind_cards(module);
   vldac::bind::bind_miniworld(module);
   vldac::bind::bind_scene(module);
+  vldac::bind::bind_kernel_vectors(module);
 }

@@ -1,33 +1,11 @@
-// Functions over arrays and text: advantages, packing, parsing, random streams.
+// Functions over arrays and text: packing, parsing, random streams.
 #include "bind/bind.h"
 #include "core/action_parse.h"
-#include "core/gae.h"
 #include "core/pack.h"
 #include "core/rng.h"
 
 namespace vldac::bind {
 namespace {
-
-py::tuple gae_arrays(const Array<double>& reward, const Array<double>& value, const Array<double>& final_value, const Array<bool>& terminated,
-              const Array<bool>& truncated, const Array<int64_t>& offsets, const Array<double>& bootstrap, double gamma, double lam) {
-  auto steps = reward.shape(0);
-  auto segments = bootstrap.shape(0);
-  if (value.shape(0) != steps || final_value.shape(0) != steps || terminated.shape(0) != steps || truncated.shape(0) != steps)
-    throw std::invalid_argument("gae: expected reward, value, final_value, terminated and truncated of one length");
-  if (offsets.shape(0) != segments + 1 || offsets.at(0) != 0 || offsets.at(segments) != steps)
-    throw std::invalid_argument("gae: expected segment offsets from 0 to the number of steps, one more than bootstraps");
-  for (py::ssize_t k = 0; k < segments; ++k)
-    if (offsets.at(k) > offsets.at(k + 1)) throw std::invalid_argument("gae: expected segment offsets that do not decrease");
-  py::array_t<double> advantage(steps), returns(steps);
-  GaeInput input{reward.data(), value.data(), final_value.data(), terminated.data(), truncated.data(), offsets.data(),
-                        bootstrap.data(), static_cast<size_t>(segments), gamma, lam};
-  double *advantage_out = advantage.mutable_data(), *returns_out = returns.mutable_data();
-  {
-    py::gil_scoped_release release;
-    gae(input, advantage_out, returns_out);
-  }
-  return py::make_tuple(advantage, returns);
-}
 
 // The UTF-8 of every string, without a copy; a string with lone surrogates, which has none, is read as its encoding with "?" for them.
 class Utf8Batch {
@@ -135,8 +113,6 @@ void bind_ops(py::module_& module) {
   module.def("resolve_actions", &resolve_actions, py::arg("parsed"), py::arg("num_actions"), py::arg("seed"), py::arg("env_ids"),
              py::arg("counters"));
   module.def("counter_random", &counter_random, py::arg("seed"), py::arg("purpose"), py::arg("env"), py::arg("counter"));
-  module.def("gae", &gae_arrays, py::arg("reward"), py::arg("value"), py::arg("final_value"), py::arg("terminated"),
-             py::arg("truncated"), py::arg("segment_offsets"), py::arg("bootstrap"), py::arg("gamma"), py::arg("lam"));
   py::class_<ActionNames>(module, "ActionNames")
       .def(py::init<std::vector<std::string>, const Synonyms&, bool>(), py::arg("names"), py::arg("synonyms"), py::arg("accepts_index"));
   module.def("parse_actions", &parse_strings, py::arg("texts"), py::arg("names"), py::arg("mode"));

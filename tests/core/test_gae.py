@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vldac.kernels.reference import generalized_advantage_estimate
 
-from vldac import _core
-from vldac.kernels import generalized_advantage_estimate
+from vldac.kernels import cpp_vectors
 
 
 def definition(reward, value, final_value, terminated, truncated, bootstrap, gamma, lam):
@@ -36,7 +36,9 @@ def test_gae_equals_its_definition(seed: int, gamma: float, lam: float) -> None:
     kind = rng.integers(0, 4, size=total)
     terminated, truncated = kind == 0, kind == 1
     bootstrap = rng.normal(size=3)
-    native, returns = _core.gae(reward, value, final, terminated, truncated, offsets, bootstrap, gamma, lam)
+    native, returns = cpp_vectors.gae(
+        *(torch.from_numpy(x) for x in (reward, value, bootstrap, terminated, truncated, final, offsets)), gamma, lam
+    )
     parts = [slice(offsets[k], offsets[k + 1]) for k in range(3)]
     expected = np.concatenate(
         [

@@ -3,7 +3,6 @@
 #include <cstdlib>
 
 #include "core/action_parse.h"
-#include "core/gae.h"
 #include "core/pack.h"
 #include "core/pool.h"
 #include "core/rollout_buffer.h"

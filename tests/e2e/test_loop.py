@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from tests.e2e.conftest import build
-from vldac.audit import check_dropout, check_gradients, check_images, check_mask
+from vldac.audit import check_dropout, check_gradients, check_images, check_kernels, check_mask
 from vldac.checkpoint import read_checkpoint
 from vldac.config import TrainConfig
 from vldac.errors import CheckpointError, NonFiniteError, SelfCheckError
 from vldac.evaluation import play_episodes
+from vldac.kernels import linear_logprob
 from vldac.model import load_model
 from vldac.prompting import image_patches
 from vldac.trainer import rollout_metrics
@@ -71,11 +72,23 @@ def test_audit_passes_and_catches_planted_faults(
     check_mask(policy, batch, rows)
     check_gradients(policy, tokens, config)
     check_images(policy, batch, rows, config)
+    check_kernels(policy, tokens, config)
 
-    shifted = dataclasses.replace(tokens, action_mask=tokens.action_mask.roll(1, 1))
-    monkeypatch.setattr("vldac.audit.token_batch", lambda *_: shifted)
-    with pytest.raises(SelfCheckError, match="mask"):
-        check_mask(policy, batch, rows)
+    for shifted in (
+        dataclasses.replace(tokens, action_mask=tokens.action_mask.roll(1, 1)),
+        dataclasses.replace(tokens, row_index=tokens.row_index - 1),
+    ):
+        monkeypatch.setattr("vldac.audit.token_batch", lambda *_, shifted=shifted: shifted)
+        with pytest.raises(SelfCheckError, match="mask"):
+            check_mask(policy, batch, rows)
+        monkeypatch.undo()
+
+    def warm(*arguments, temperature, **options):
+        return linear_logprob(*arguments, temperature=1.01 * temperature, **options)
+
+    monkeypatch.setattr("vldac.audit.linear_logprob", warm)
+    with pytest.raises(SelfCheckError, match="the reference's"):
+        check_kernels(policy, tokens, config)
     monkeypatch.undo()
 
     one = batch.features[0]

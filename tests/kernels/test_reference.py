@@ -27,7 +27,7 @@ def problem(rows: int = 7, hidden: int = 5, vocab: int = 11, dtype: torch.dtype 
 def test_linear_logprob_equals_naive_torch_with_gradient() -> None:
     hidden, weight, target = problem()
     banned = torch.tensor([9, 10])
-    out = linear_logprob(hidden, weight, target, temperature=0.7, banned_ids=banned)
+    out = linear_logprob(hidden, weight, target, temperature=0.7, banned_ids=banned, return_entropy=True)
     logits = (hidden @ weight.T / 0.7).index_fill(1, banned, -torch.inf)
     naive = logits.log_softmax(-1).gather(1, target[:, None])[:, 0]
     torch.testing.assert_close(out.logprob, naive, atol=1e-12, rtol=0)

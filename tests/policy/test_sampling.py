@@ -9,10 +9,10 @@ import hypothesis
 import pytest
 import torch
 from hypothesis import strategies as st
+from vldac.kernels.product import head_logits
 
 from vldac.errors import SelfCheckError
 from vldac.kernels import linear_logprob, sample_with_logprob
-from vldac.logits import head_logits
 from vldac.model import VisionLanguageModel
 from vldac.policy import Policy, collate
 

@@ -1,23 +1,26 @@
-"""Log-prob, loss, advantage and sampling kernels. `reference` is their specification in plain torch."""
+"""Log-prob, loss, advantage and sampling kernels behind one dispatcher: C++ on the CPU, Triton on a GPU, torch anywhere.
 
-from vldac.kernels.reference import (
-    fused_linear_ppo_loss,
-    generalized_advantage_estimate,
-    linear_logprob,
-    masked_whiten,
-    pack_action_rows,
-    ppo_clip_loss,
-    sample_with_logprob,
-    selective_log_softmax,
-    value_loss,
-)
+`vldac.kernels.reference` is their specification in plain torch; `explain` says which tier an operation takes, and why. Importing this
+starts no compilation and needs neither Triton nor a GPU.
+"""
+
+from vldac.kernels.advantages import generalized_advantage_estimate, masked_whiten
+from vldac.kernels.dispatch import BACKENDS, OPERATIONS, KernelError, explain
+from vldac.kernels.losses import fused_linear_ppo_loss, ppo_clip_loss, value_loss
+from vldac.kernels.packing import pack_action_rows
+from vldac.kernels.sampling import sample_with_logprob
+from vldac.kernels.scoring import linear_logprob, selective_log_softmax
 from vldac.kernels.types import LinearLogprobOutput, PPOStats, SampleOutput, ValueStats
 
 __all__ = [
+    "BACKENDS",
+    "OPERATIONS",
+    "KernelError",
     "LinearLogprobOutput",
     "PPOStats",
     "SampleOutput",
     "ValueStats",
+    "explain",
     "fused_linear_ppo_loss",
     "generalized_advantage_estimate",
     "linear_logprob",

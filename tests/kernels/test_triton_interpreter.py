@@ -1,0 +1,35 @@
+"""Runs `triton_checks.py`, the Triton kernels against the specification: interpreted on every machine, compiled where there is a GPU."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from vldac.kernels.triton_launch import version
+
+pytestmark = pytest.mark.skipif(version() is None, reason="Triton is not installed")
+CHECKS = Path(__file__).with_name("triton_checks.py")
+
+
+def run_checks(interpret: str) -> int:
+    """Run the checks in a process of their own; the number that passed."""
+    environment = os.environ | {"TRITON_INTERPRET": interpret, "OMP_NUM_THREADS": "1"}
+    options = ["-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-x", str(CHECKS)]
+    command = [sys.executable, "-P", "-m", "pytest", *options]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+    passed = re.search(r"(\d+) passed", run.stdout)
+    assert passed is not None, run.stdout[-1000:]
+    return int(passed[1])
+
+
+def test_every_kernel_equals_the_specification_in_the_interpreter() -> None:
+    assert run_checks("1") >= 100
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_every_kernel_equals_the_specification_compiled() -> None:
+    assert run_checks("0") >= 100
