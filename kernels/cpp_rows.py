@@ -25,7 +25,9 @@ from vldac.kernels.types import SampleOutput
 
 from vldac import _core
 
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 SCRATCH_BYTES = 16 << 20
+"""Of a tile of logits; as much again for each of a converted tile of the head and of hidden rows."""
 _TILE_COLUMNS = 4096
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
@@ -33,7 +35,10 @@ _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why it cannot run there; None if it can."""
-    return None if device.type == "cpu" else "it runs on the CPU only"
+    if device.type != "cpu":
+        return "it runs on the CPU only"
+    names = ", ".join(str(known).removeprefix("torch.") for known in _DTYPES)
+    return None if dtype in _DTYPES else f"it takes {names}, not {str(dtype).removeprefix('torch.')}"
 
 
 def describe() -> str:
@@ -232,7 +237,17 @@ def sample(
     logits: Tensor, column_bias: Tensor | None, temperature: Tensor, top_k: Tensor | None, top_p: Tensor | None,
     min_p: float, seed: Tensor, position: Tensor, greedy: Tensor,
 ) -> SampleOutput:  # fmt: skip
-    """See `Tier.sample`."""
+    """See `Tier.sample`. Logits whose columns are not neighbours in memory are copied, some rows at a time."""
+    if logits.shape[1] > 1 and logits.stride(1) != 1:
+        step = max(1, SCRATCH_BYTES // (logits.element_size() * logits.shape[1]))
+        parts = [
+            sample(
+                logits[rows].contiguous(), column_bias, _of_rows(temperature, rows), top_k if top_k is None else top_k[rows],
+                top_p if top_p is None else top_p[rows], min_p, seed[rows], position[rows], greedy[rows],
+            )
+            for rows in (slice(start, start + step) for start in range(0, max(1, len(logits)), step))
+        ]  # fmt: skip
+        return SampleOutput(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
     token, valid = torch.empty(len(logits), dtype=torch.int64), torch.empty(len(logits), dtype=torch.bool)
     raw, processed, entropy = _rows_like(logits)
     _native().sample(
