@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Triton compiles these functions; their arguments have no Python types.
 """Triton kernels of the fused head: hidden times weight tile by tile into softmax statistics; no logits are written.
 
 A work item is a block of rows and a split of the vocabulary, which follows from the vocabulary alone, so that a row's value depends

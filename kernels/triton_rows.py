@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Triton compiles these functions; their arguments have no Python types.
 """Triton kernels over rows of logits: statistics, their gradient, and a logits gradient from saved statistics.
 
 One program per row, blocks of columns, plain pointers, int64 row offsets. Columns past the end and excluded ones (column_bias -inf)

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Triton compiles these functions; their arguments have no Python types.
 """Triton kernels of the sampler without truncation: Gumbel-max over vocabulary splits, merged in a fixed order.
 
 The noise is that of `reference.counter_uniform`: SplitMix64 of (seed, position, column), so a row's sample depends neither on its

@@ -335,6 +335,16 @@ def test_probabilities_sum_to_one_and_jacobian_rows_to_nothing() -> None:
     close(moved[3], gradient, 1e-4)
 
 
+def test_the_fused_head_reads_transposed_inputs() -> None:
+    hidden, weight, target, bias, temperature = problem(37)
+    options = {"needs_gradient": False, "chunk_rows": 0, "batch_invariant": False}
+    plain = triton_fused_tier.linear_logprob(hidden, weight, target, bias, temperature, 0.0, -100, **options)
+    for h, w in ((hidden.T.contiguous().T, weight), (hidden, weight.T.contiguous().T)):
+        out = triton_fused_tier.linear_logprob(h, w, target, bias, temperature, 0.0, -100, **options)
+        for one, other in zip(plain, out, strict=True):
+            close(one, other, 1e-5)
+
+
 @pytest.mark.parametrize("chunk_rows", [1, 4, 9, 64])
 def test_the_chunk_size_changes_nothing(chunk_rows: int) -> None:
     hidden, weight, target, bias, temperature = problem(127)
