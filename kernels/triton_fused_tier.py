@@ -57,7 +57,7 @@ def linear_logprob(
     splits = -(-size // (setting.tiles * setting.block_v))
     items = -(-count // setting.block_n) * splits
     programs = min(items, table.multiprocessors(hidden.device))
-    partial = hidden.new_empty(4, splits, count, dtype=torch.float32)
+    partial = hidden.new_empty(count, splits, 4, dtype=torch.float32)
     kernels = _kernels("triton_head")
     launch(
         kernels.head_split, (programs,), hidden, hidden.stride(0), weight, weight.stride(0), target, column_bias, temperature,
@@ -67,7 +67,7 @@ def linear_logprob(
         num_stages=setting.stages,
     )  # fmt: skip
     launch(
-        kernels.head_merge, (-(-count // table.MERGE_ROWS),), partial, target, ignore_index, logprob, entropy, lse, count,
-        size=size, SPLITS=splits, BLOCK_N=table.MERGE_ROWS, num_warps=1,
+        kernels.head_merge, (count,), partial, target, ignore_index, logprob, entropy, lse,
+        size=size, NUM_SPLITS=splits, SPLITS=table.power_of_two(splits), num_warps=1,
     )  # fmt: skip
     return logprob, entropy, lse, gradient

@@ -54,6 +54,20 @@ def add_block(largest, total, moment, z, axis: tl.constexpr):
 
 
 @triton.jit
+def merge_partials(maxima, sums, moments):
+    """(max, sum, moment) of a row from those of its vocabulary splits, one vector each; splits past the end hold -inf, 0, 0.
+
+    A split whose sum is NaN holds a NaN or +inf logit: its weight may be 0 or NaN, the total must not lose it.
+    """
+    largest = tl.max(maxima, 0)
+    shift = tl.where(largest == -float("inf"), 0.0, largest)
+    moved = tl.where(maxima == -float("inf"), 0.0, maxima - shift)
+    weight = tl.where(maxima == -float("inf"), 0.0, tl.exp(moved))
+    total = tl.sum(tl.where(sums == sums, weight * sums, float("nan")), 0)
+    return largest, total, tl.sum(weight * (moments + sums * moved), 0)
+
+
+@triton.jit
 def softmax_stats_grad(
     logits_ptr, logits_stride, target_ptr, bias_ptr, temperature_ptr, temperature_stride, softcap, ignore_index,
     logprob_ptr, entropy_ptr, lse_ptr, gradient_ptr, gradient_stride, gradient_scale,

@@ -524,6 +524,7 @@ FUSED: Callable[..., None] = lambda **options: check_linear_logprob(triton_fused
 UNMASKED = [
     ("is_kept = is_inside", "is_kept = columns >= 0"), ('mask=is_inside, other=-float("inf")).to', "mask=is_inside, other=0.0).to"),
 ]  # fmt: skip
+SPLIT_SUM = "tl.load(partial_ptr + out * 5 + 1, mask=is_inside, other=0.0)"
 MUTANTS: dict[str, tuple[str, list[tuple[str, str]], Callable[[], None]]] = {
     "rows_without_column_mask": ("triton_rows", UNMASKED, lambda: CHUNKED(shift=0.0, with_bias=False)),
     "rows_with_maximum_from_zero": (
@@ -579,13 +580,12 @@ MUTANTS: dict[str, tuple[str, list[tuple[str, str]], Callable[[], None]]] = {
         "triton_head", [("column[None, :] == target[:, None]", "column[None, :] == target[:, None] + 1")],
         lambda: FUSED(shift=0.0),
     ),
-    "head_that_loses_a_split": ("triton_head", [("for split in range(0, SPLITS)", "for split in range(1, SPLITS)")],
+    "head_that_loses_a_split": ("triton_head", [("is_inside = split < NUM_SPLITS", "is_inside = (split < NUM_SPLITS) & (split > 0)")],
                                 lambda: FUSED(shift=0.0, size=1000)),
     "sampler_that_forgets_the_position": ("triton_sampling", [("(position.to(tl.uint64) + 1)", "(position.to(tl.uint64) * 0 + 1)")],
                                           check_sample),
     "sampler_that_is_always_greedy": ("triton_sampling", [("!= 0, 0.0, noise", "!= 5, 0.0, noise")], check_sample),
-    "sampler_that_loses_a_nan": ("triton_sampling", [("tl.where(sums == sums, weight * sums, float(\"nan\"))",
-                                                      "tl.where(sums == sums, weight * sums, 1.0)")], check_sample),
+    "sampler_that_loses_a_nan": ("triton_sampling", [(SPLIT_SUM, f"tl.where({SPLIT_SUM} >= 0, {SPLIT_SUM}, 1.0)")], check_sample),
     "scan_that_lets_a_cut_leak": ("triton_scan", [("is_cut = decay == 0.0", "is_cut = decay < -1.0")], check_gae),
     "scan_that_forgets_the_carry": ("triton_scan", [("sums + weights * carry[None, :]", "sums")], check_gae),
     "scan_without_final_values": ("triton_scan", [("tl.where(truncated, at_cut, ahead)", "ahead")], check_gae),
@@ -620,6 +620,7 @@ def test_a_broken_kernel_is_told_from_the_right_one(name: str, tmp_path: Path, m
 def test_nothing_waits_for_the_device() -> None:
     hidden, weight, target, bias, temperature = problem(1000)
     ids, greedy = torch.arange(9, device=DEVICE), torch.zeros(9, dtype=torch.bool, device=DEVICE)
+    offsets = torch.tensor([0, 4, 9], device=DEVICE)
     rewards, cuts = torch.randn(9, 24, device=DEVICE), torch.zeros(9, 24, dtype=torch.bool, device=DEVICE)
 
     def everything() -> None:
@@ -635,8 +636,7 @@ def test_nothing_waits_for_the_device() -> None:
         triton_tier.sample(weight[:9], None, temperature, None, None, 0.0, ids, ids, greedy)
         triton_tier.gae(rewards, rewards, rewards[0], cuts, cuts, None, None, 0.99, 0.95)
         triton_tier.gae(
-            rewards[:, 0], rewards[:, 1], rewards[0, :2], cuts[:, 0], cuts[:, 1], None,
-            torch.tensor([0, 4, 9]).to(DEVICE, non_blocking=True), 0.99, 0.95,
+            rewards[:, 0], rewards[:, 1], rewards[0, :2], cuts[:, 0], cuts[:, 1], None, offsets, 0.99, 0.95
         )  # fmt: skip
 
     everything()
