@@ -1,7 +1,7 @@
 """The C++ tier's row operations on CPU tensors: `tier.Tier` says what each function computes.
 
 Products stay torch's. The head is streamed in tiles of vocabulary columns: product, one pass of csrc/ops over the tile (online
-softmax, as in flash attention), second product; so that logits exist for one tile only. Scratch is at most `_SCRATCH_BYTES` for the
+softmax, as in flash attention), second product; so that logits exist for one tile only. Scratch is at most `SCRATCH_BYTES` for the
 tile of logits, as much again for a tile of the weight where it must be converted (and as much for the rows of hidden), whatever N
 and V; beside it there are [N, H] sums.
 
@@ -25,7 +25,9 @@ from vldac.kernels.types import SampleOutput
 
 from vldac import _core
 
-_SCRATCH_BYTES = 16 << 20
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+SCRATCH_BYTES = 16 << 20
+"""Of a tile of logits; as much again for each of a converted tile of the head and of hidden rows."""
 _TILE_COLUMNS = 4096
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
@@ -33,7 +35,10 @@ _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why it cannot run there; None if it can."""
-    return None if device.type == "cpu" else "it runs on the CPU only"
+    if device.type != "cpu":
+        return "it runs on the CPU only"
+    names = ", ".join(str(known).removeprefix("torch.") for known in _DTYPES)
+    return None if dtype in _DTYPES else f"it takes {names}, not {str(dtype).removeprefix('torch.')}"
 
 
 def describe() -> str:
@@ -123,7 +128,7 @@ class _Tile(NamedTuple):
 def _tiles(hidden: Tensor, weight: Tensor, chunk_rows: int) -> Iterator[_Tile]:
     """The product hidden weight^T tile by tile: columns outside, so that the weight is read once; rows inside."""
     wide, (count, size) = accumulate_dtype(hidden.dtype), hidden.shape
-    items = _SCRATCH_BYTES // wide.itemsize
+    items = SCRATCH_BYTES // wide.itemsize
     columns = min(len(weight), _TILE_COLUMNS)
     if weight.dtype != wide:
         columns = min(columns, max(128, items // size // 128 * 128))
@@ -232,7 +237,17 @@ def sample(
     logits: Tensor, column_bias: Tensor | None, temperature: Tensor, top_k: Tensor | None, top_p: Tensor | None,
     min_p: float, seed: Tensor, position: Tensor, greedy: Tensor,
 ) -> SampleOutput:  # fmt: skip
-    """See `Tier.sample`."""
+    """See `Tier.sample`. Logits whose columns are not neighbours in memory are copied, some rows at a time."""
+    if logits.shape[1] > 1 and logits.stride(1) != 1:
+        step = max(1, SCRATCH_BYTES // (logits.element_size() * logits.shape[1]))
+        parts = [
+            sample(
+                logits[rows].contiguous(), column_bias, _of_rows(temperature, rows), top_k if top_k is None else top_k[rows],
+                top_p if top_p is None else top_p[rows], min_p, seed[rows], position[rows], greedy[rows],
+            )
+            for rows in (slice(start, start + step) for start in range(0, max(1, len(logits)), step))
+        ]  # fmt: skip
+        return SampleOutput(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
     token, valid = torch.empty(len(logits), dtype=torch.int64), torch.empty(len(logits), dtype=torch.bool)
     raw, processed, entropy = _rows_like(logits)
     _native().sample(

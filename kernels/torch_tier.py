@@ -13,7 +13,7 @@ from vldac.kernels.product import head_logits, through_head
 from vldac.kernels.reference import counter_uniform
 from vldac.kernels.tier import Rows, accumulate_dtype
 
-_CHUNK_BYTES = 16 << 20
+_CHUNK_BYTES = 8 << 20
 """Of one float32 [chunk, V] tensor on the CPU; four of them are alive at once."""
 _GPU_ROWS = 1152
 """Rows of a chunk on a GPU: whole waves of tiles in the second product at the widths of 7B models."""

@@ -55,18 +55,22 @@ def chunk_rows(
     With memory_bound at most what half of the free memory holds, so that a full GPU means smaller chunks instead of a failure (and
     sums in another order; without it they depend on nothing but the shape).
     """
-    per_row = row_bytes(dtype, vocabulary)
-    rows = CHUNK_ROWS.get((architecture(device), dtype.itemsize, hidden, bucket(vocabulary)))
-    if rows is None:
-        rows = whole(DEFAULT_SCRATCH // per_row)
+    per_row = row_bytes(dtype.itemsize, vocabulary)
+    rows = planned_rows(dtype.itemsize, hidden, vocabulary, architecture(device))
     if memory_bound and device.type == "cuda" and not torch.cuda.is_current_stream_capturing():
         rows = min(rows, whole(int(free_memory(device) * SCRATCH_SHARE) // per_row))
     return rows
 
 
-def row_bytes(dtype: torch.dtype, vocabulary: int) -> int:
+def planned_rows(itemsize: int, hidden: int, vocabulary: int, arch: str = "sm90") -> int:
+    """Rows of a chunk on an architecture with memory to spare: what the table says, or as many as DEFAULT_SCRATCH holds."""
+    rows = CHUNK_ROWS.get((arch, itemsize, hidden, bucket(vocabulary)))
+    return whole(DEFAULT_SCRATCH // row_bytes(itemsize, vocabulary)) if rows is None else rows
+
+
+def row_bytes(itemsize: int, vocabulary: int) -> int:
     """Scratch of one row: fp32 logits and their gradient in the weight's dtype."""
-    return vocabulary * (4 + dtype.itemsize)
+    return vocabulary * (4 + itemsize)
 
 
 def whole(rows: int) -> int:

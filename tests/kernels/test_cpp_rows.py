@@ -388,7 +388,10 @@ def test_bad_targets_and_shapes_are_refused() -> None:
 
 
 def test_the_tier_says_what_it_runs_on(isa: str) -> None:
-    assert cpp_rows.unavailable(torch.device("cpu"), torch.float32) is None
+    cpu = torch.device("cpu")
+    assert all(cpp_rows.unavailable(cpu, dtype) is None for dtype in DTYPES)
+    assert cpp_rows.unavailable(cpu, torch.int32) == "it takes float32, bfloat16, float16, float64, not int32"
+    assert cpp_rows.unavailable(torch.device("cuda"), torch.float32) == "it runs on the CPU only"
     assert _core.RowKernels(isa).isa == isa
     torch.set_num_threads(2)
     assert cpp_rows.describe().endswith("2 threads of torch's pool")
