@@ -26,8 +26,8 @@ from vldac.kernels.types import SampleOutput
 from vldac import _core
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-_SCRATCH_BYTES = 16 << 20
-_TILE_COLUMNS = 4096
+_SCRATCH_BYTES = 8 << 20
+_TILE_COLUMNS = 2048
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
 

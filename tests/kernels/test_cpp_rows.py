@@ -273,7 +273,7 @@ def test_scratch_does_not_grow_with_rows_or_vocabulary(monkeypatch: pytest.Monke
             torch.randn(rows, 4), torch.randn(vocabulary, 4), torch.zeros(rows, dtype=torch.int64), None, torch.ones(1), 0.0,
             IGNORED, needs_gradient=True, chunk_rows=0, batch_invariant=False,
         )  # fmt: skip
-    assert 0 < largest <= 16 << 20
+    assert 0 < largest <= 8 << 20
 
 
 def draw(
