@@ -2,10 +2,10 @@
 
     python benchmarks/kernels_training.py [--lr 1e-3] [--updates 20] [--steps 128]
 
-One run with the quickstart's model and settings collects and trains with `vldac.kernels.reference` in place of the kernels; every tier
-then trains on those very rollouts. Old log-probs come from the update's own path (a recorded batch is not the tier's own). Writes
-benchmarks/results/kernels_training.json: the relative distance of the adapters after every update, in float32. Exit code 1 if the
-last one is above 1e-4.
+One run with the quickstart's model and settings collects and trains with `vldac.kernels.reference` in place of the kernels; every
+tier then trains on those very rollouts. Old log-probs come from the update's own path (a recorded batch is not the tier's own).
+Writes benchmarks/results/kernels_training.json: the relative distance of the adapters after every update, in float32. Exit code 1
+if the last one is above 1e-4.
 """
 
 from __future__ import annotations
