@@ -122,12 +122,15 @@ def test_ppo_passes_the_gradient_at_a_bound_of_the_clip(dtype: torch.dtype) -> N
 def test_a_log_ratio_beyond_the_cap_is_counted_and_has_no_gradient(dtype: torch.dtype) -> None:
     old = torch.zeros(5, dtype=dtype)
     logprob = torch.tensor([100.0, -100.0, 20.0, -20.0, 0.0], dtype=dtype)
-    index, weight = torch.tensor([0, 1, 1, 0, 0]), torch.full((5,), 0.2, dtype=dtype)
+    index, weight = torch.tensor([0, 1, 0, 1, 0]), torch.full((5,), 0.2, dtype=dtype)
     advantages = torch.tensor([-1.0, 1.0], dtype=dtype)
     coefficient, stats = check_ppo(logprob, old, advantages, index, weight, ref=-logprob, kl_coef=0.5)
     assert bool(torch.isfinite(coefficient).all())
     assert stats.capped_tokens == 2 and stats.log_ratio_abs_max == 100
     assert coefficient[0] == 0 and coefficient[1] == 0  # the KL term is capped too
+    # At the cap itself clamp passes the gradient, for a move that the clip does not stop.
+    at_cap, _ = check_ppo(logprob, old, advantages, index, weight)
+    assert (at_cap != 0).tolist() == [False, False, True, True, True]
 
 
 @DTYPES
@@ -230,11 +233,14 @@ def test_value_loss_equals_the_specification(dtype: torch.dtype, clip: float, hu
 @DTYPES
 def test_value_loss_halves_the_gradient_where_torch_does(dtype: torch.dtype) -> None:
     # In binary fractions old + (value - old) is value exactly, so that the clipped and the plain error tie; errors 0 and +-huber too.
-    value = torch.tensor([0.5, 0.25, 1.0, 2.0, -1.0], dtype=dtype)
-    old = torch.tensor([0.25, 0.25, 0.5, 1.0, 1.0], dtype=dtype)
-    returns = torch.tensor([0.0, 0.25, 0.5, 2.5, 2.0], dtype=dtype)
-    for clip, huber in itertools.product([0.0, 0.25, 1.0], [0.0, 0.5]):
-        check_value(value, old, returns, torch.ones(5, dtype=dtype), clip, huber)
+    # The last one ties beyond a clip of 0.5, halfway between the value and the clipped one: the plain error's half of the gradient.
+    value = torch.tensor([0.5, 0.25, 1.0, 2.0, -1.0, 1.0], dtype=dtype)
+    old = torch.tensor([0.25, 0.25, 0.5, 1.0, 1.0, 0.0], dtype=dtype)
+    returns = torch.tensor([0.0, 0.25, 0.5, 2.5, 2.0, 0.75], dtype=dtype)
+    for clip, huber in itertools.product([0.0, 0.25, 0.5, 1.0], [0.0, 0.5]):
+        check_value(value, old, returns, torch.ones(6, dtype=dtype), clip, huber)
+    _, _, coefficient = cpp_vectors.value_loss(value, old, returns, torch.ones(6, dtype=dtype), 0.5, 0.0, 1.0)
+    assert coefficient[-1] == 0.25
 
 
 @DTYPES
