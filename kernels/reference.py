@@ -204,7 +204,7 @@ def value_loss(
             raise ValueError("value_loss: clip needs old_value, got None")
         old = _kept(step_weight, old_value)
         moved = penalty(old + (value - old).clamp(-clip, clip) - returns)
-        is_moved = moved > loss
+        is_moved = (moved > loss) & ((value - old).abs() > clip)
         loss = torch.maximum(loss, moved)
     with torch.no_grad():
         total = step_weight.sum().clamp_min(torch.finfo(step_weight.dtype).tiny)

@@ -314,7 +314,7 @@ def value_loss(
         step = value - _kept(step_weight, old_value)
         moved, moved_slope = _penalty(_kept(step_weight, old_value) + step.clamp(-clip, clip) - returns, huber)
         moved_slope = moved_slope * (step.abs() <= clip)
-        is_moved = moved > loss
+        is_moved = (moved > loss) & (step.abs() > clip)
         slope = torch.where(is_moved, moved_slope, torch.where(moved == loss, 0.5 * (slope + moved_slope), slope))
         loss = torch.maximum(loss, moved)
     total = step_weight.sum().clamp_min(torch.finfo(step_weight.dtype).tiny)

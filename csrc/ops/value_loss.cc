@@ -41,7 +41,7 @@ ValueResult value_loss(const ValueSteps<T>& in, T* coefficient_out) {
       Penalty<T> moved = penalty(old + (move < -clip ? -clip : move > clip ? clip : move) - target, huber);
       double moved_slope = is_inside ? moved.slope : 0.0;
       if (moved.value > plain.value) {
-        most = moved.value, slope = moved_slope, moved_sum += weight;
+        most = moved.value, slope = moved_slope, moved_sum += is_inside ? T{0} : weight;
       } else if (moved.value == plain.value) {
         slope = 0.5 * (slope + moved_slope);
       } else if (!(moved.value < plain.value)) {
