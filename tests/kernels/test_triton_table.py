@@ -26,12 +26,12 @@ def test_qwen_shapes_take_whole_waves_of_tiles(h200: None, hidden: int, vocabula
 
 def test_the_7b_head_needs_less_than_the_scratch_that_was_promised(h200: None) -> None:
     rows = table.chunk_rows(GPU, torch.bfloat16, 3584, 152064)
-    assert rows * table.row_bytes(torch.bfloat16, 152064) <= 1.2 * 2**30
+    assert rows * table.row_bytes(2, 152064) <= 1.2 * 2**30
 
 
 def test_a_shape_without_an_entry_takes_a_gibibyte(h200: None) -> None:
     rows = table.chunk_rows(GPU, torch.bfloat16, 4096, 32000)
-    assert rows % 128 == 0 and 0.9 * 2**30 < rows * table.row_bytes(torch.bfloat16, 32000) <= 2**30
+    assert rows % 128 == 0 and 0.9 * 2**30 < rows * table.row_bytes(2, 32000) <= 2**30
     assert table.chunk_rows(torch.device("cpu"), torch.float32, 64, 1000) == 8192
 
 
@@ -40,7 +40,7 @@ def test_a_full_gpu_means_smaller_chunks_but_not_in_batch_invariant_mode(
 ) -> None:
     monkeypatch.setattr(table, "free_memory", lambda device: 2**30)
     rows = table.chunk_rows(GPU, torch.bfloat16, 3584, 152064)
-    assert 128 <= rows < 1152 and rows * table.row_bytes(torch.bfloat16, 152064) <= 2**29
+    assert 128 <= rows < 1152 and rows * table.row_bytes(2, 152064) <= 2**29
     assert table.chunk_rows(GPU, torch.bfloat16, 3584, 152064, memory_bound=False) == 1152
     monkeypatch.setattr(table, "free_memory", lambda device: 0)
     assert table.chunk_rows(GPU, torch.bfloat16, 3584, 152064) == 128
