@@ -427,6 +427,8 @@ def run_cell(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """All providers on one shape, number of rows and regime."""
     shape, rows, regime = cell
+    if machine.is_cuda:
+        torch.cuda.empty_cache()
     width, size = shapes[shape]
     hidden, weight = matrices(machine, rows, width, size)
     if regime == "peaked":
