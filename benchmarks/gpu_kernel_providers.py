@@ -225,7 +225,6 @@ def compiled(problem: Problem, function: Callable[..., Tensor]) -> Run:
         needed = len(problem.hidden) * POSITIONS * len(problem.weight) * 10
         if needed > torch.cuda.mem_get_info()[0]:
             raise Missing(f"would need about {needed / 2**30:.0f} GiB")
-    torch._dynamo.reset()
     faster = torch.compile(function, dynamic=False)
     return differentiate(problem, lambda leaf: faster(leaf, problem.weight, problem.target))
 

@@ -427,6 +427,8 @@ def run_cell(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """All providers on one shape, number of rows and regime."""
     shape, rows, regime = cell
+    if machine.is_cuda:
+        torch.cuda.empty_cache()
     width, size = shapes[shape]
     hidden, weight = matrices(machine, rows, width, size)
     if regime == "peaked":
@@ -511,7 +513,6 @@ def prepare(
         got = gradient[sample].double()
         if provider.block == "loss inside":
             want, got = (torch.nn.functional.normalize(x, dim=1) for x in (exact[1], -got))
-            want, got = want.abs(), got.abs()
         row["gradient_error"] = float((got - want).norm() / want.norm())
     if provider.block != "ceiling":
         again = run()

@@ -28,7 +28,7 @@ def head_split(
         row = (item % row_blocks) * BLOCK_N + tl.arange(0, BLOCK_N)
         in_rows = row < rows
         target = tl.load(target_ptr + row, mask=in_rows, other=-1)
-        inverse = 1.0 / tl.load(temperature_ptr + row * temperature_stride, mask=in_rows, other=1.0)
+        inverse = tl.div_rn(1.0, tl.load(temperature_ptr + row * temperature_stride, mask=in_rows, other=1.0))
         # Rows past the end read row 0: their results are not stored.
         hidden_row = hidden_ptr + tl.where(in_rows, row, 0).to(tl.int64)[:, None] * hidden_stride
         largest = tl.full([BLOCK_N], -float("inf"), tl.float32)

@@ -78,7 +78,7 @@ def softmax_stats_grad(
     target = tl.load(target_ptr + row)
     is_scored = target != ignore_index
     is_outside = (target < 0) | (target >= size)
-    inverse = 1.0 / tl.load(temperature_ptr + row * temperature_stride)
+    inverse = tl.div_rn(1.0, tl.load(temperature_ptr + row * temperature_stride))
     row_ptr = logits_ptr + row * logits_stride
     largest, total, moment, chosen = -float("inf"), 0.0, 0.0, 0.0
     for start in range(0, size, BLOCK):
@@ -117,7 +117,7 @@ def logits_gradient(
     row = tl.program_id(0).to(tl.int64)
     target = tl.load(target_ptr + row)
     is_scored = target != ignore_index
-    inverse = 1.0 / tl.load(temperature_ptr + row * temperature_stride)
+    inverse = tl.div_rn(1.0, tl.load(temperature_ptr + row * temperature_stride))
     lse = tl.load(lse_ptr + row)
     upstream = tl.load(grad_logprob_ptr + row)
     scale = inverse

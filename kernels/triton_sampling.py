@@ -42,7 +42,7 @@ def sample_split(
     row = tl.program_id(0).to(tl.int64)
     split = tl.program_id(1)
     columns = split * BLOCK + tl.arange(0, BLOCK)
-    inverse = 1.0 / tl.load(temperature_ptr + row * temperature_stride)
+    inverse = tl.div_rn(1.0, tl.load(temperature_ptr + row * temperature_stride))
     z, _ = scaled_columns(logits_ptr + row * logits_stride, bias_ptr, columns, size, 0.0, inverse, False)
     largest, total, moment = add_block(-float("inf"), 0.0, 0.0, z, 0)
     noise = -tl.log(exponential(tl.load(seed_ptr + row), tl.load(position_ptr + row), columns))
