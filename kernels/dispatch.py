@@ -100,7 +100,7 @@ def _asked(backend: str) -> tuple[str, str]:
 def _choose(
     operation: str, device_type: str, index: int | None, dtype: torch.dtype, asked: str, source: str, need: str | None
 ) -> Choice:
-    device = torch.device(device_type, index)
+    device = torch.device(device_type) if index is None else torch.device(device_type, index)
     where = f"{_name(dtype)} on the {'GPU' if device_type == 'cuda' else device_type.upper()}"
     if asked != "auto":
         function, why_not = _find(operation, asked, device, dtype, need)

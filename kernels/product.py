@@ -43,7 +43,7 @@ def through_head(delta: Tensor, weight: Tensor) -> Tensor:
     if weight.dtype == wide:
         return delta.to(wide) @ weight
     if weight.is_cuda:
-        return delta.to(weight.dtype) @ weight
+        return torch.mm(delta.to(weight.dtype), weight, out_dtype=wide).to(weight.dtype)
     result = delta.new_zeros(len(delta), weight.shape[1], dtype=wide)
     block = result.new_empty(min(_ROWS, len(weight)), weight.shape[1])
     for start in range(0, len(weight), _ROWS):

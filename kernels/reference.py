@@ -9,6 +9,7 @@ Shapes: N response tokens, S environment steps, V vocabulary, H hidden, B rows o
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +46,7 @@ def _rows(scaled: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Te
     logprob = log_probs.gather(-1, torch.where(keep, target, 0).long()[:, None])[:, 0]
     zero = torch.zeros_like(logprob)
     lse = torch.logsumexp(scaled, -1)
+    lse = torch.where(lse == torch.inf, torch.nan, lse)  # a +inf logit spoils the whole row
     return torch.where(keep, logprob, zero), torch.where(keep, _entropy(log_probs), zero), torch.where(keep, lse, zero)
 
 
@@ -263,14 +265,18 @@ def generalized_advantage_estimate(
     [E], or flat [S] with segment_offsets [K + 1] and bootstrap [K].
     """
     if segment_offsets is not None:
-        bounds = segment_offsets.tolist()
-        parts = [
-            generalized_advantage_estimate(
-                *(x[a:b, None] for x in (reward, value)), bootstrap[k : k + 1], terminated[a:b, None], truncated[a:b, None],
-                gamma=gamma, lam=lam, final_value=None if final_value is None else final_value[a:b, None],
-            )[0][:, 0]
-            for k, (a, b) in enumerate(itertools.pairwise(bounds))
-        ]  # fmt: skip
+
+        def column(values: Tensor | None, part: slice) -> Any:
+            return None if values is None else values[part, None]
+
+        parts = []
+        for k, (start, end) in enumerate(itertools.pairwise(segment_offsets.tolist())):
+            part = slice(start, end)
+            advantage, _ = generalized_advantage_estimate(
+                column(reward, part), column(value, part), bootstrap[k : k + 1], column(terminated, part), column(truncated, part),
+                gamma=gamma, lam=lam, final_value=column(final_value, part),
+            )  # fmt: skip
+            parts.append(advantage[:, 0])
         advantage = torch.cat([value.new_empty(0), *parts])
         return advantage, advantage + value
     advantage, carry, following = torch.empty_like(value), torch.zeros_like(bootstrap), bootstrap
