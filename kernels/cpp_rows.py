@@ -2,8 +2,8 @@
 
 Products stay torch's. The head is streamed in tiles of vocabulary columns: product, one pass of csrc/ops over the tile (online
 softmax, as in flash attention), second product; so that logits exist for one tile only. Scratch is at most `SCRATCH_BYTES` for the
-tile of logits, as much again for a tile of the weight where it must be converted (and as much for the rows of hidden), whatever N
-and V; beside it there are [N, H] sums.
+tile of logits, and as much again for a tile of the weight where that must be converted and for its rows of hidden, whatever N and
+V; beside it there are [N, H] sums.
 
 Elementwise work runs on torch's own threads (`torch.set_num_threads`) and does not depend on their number. The environment variable
 VLDAC_ISA forces an instruction set.
@@ -26,9 +26,8 @@ from vldac.kernels.types import SampleOutput
 from vldac import _core
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-SCRATCH_BYTES = 16 << 20
-"""Of a tile of logits; as much again for each of a converted tile of the head and of hidden rows."""
-_TILE_COLUMNS = 4096
+SCRATCH_BYTES = 8 << 20
+_TILE_COLUMNS = 2048
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
 
@@ -125,9 +124,12 @@ class _Tile(NamedTuple):
     """[rows, columns] F"""
 
 
-def _tiles(hidden: Tensor, weight: Tensor, chunk_rows: int) -> Iterator[_Tile]:
-    """The product hidden weight^T tile by tile: columns outside, so that the weight is read once; rows inside."""
-    wide, (count, size) = accumulate_dtype(hidden.dtype), hidden.shape
+def _tiles(hidden: Tensor, weight: Tensor, is_ignored: Tensor, chunk_rows: int) -> Iterator[_Tile]:
+    """The product hidden weight^T tile by tile: columns outside, so that the weight is read once; rows inside.
+
+    Ignored rows never meet a product: their hidden state may be anything.
+    """
+    wide, (count, size), some_ignored = accumulate_dtype(hidden.dtype), hidden.shape, bool(is_ignored.any())
     items = SCRATCH_BYTES // wide.itemsize
     columns = min(len(weight), _TILE_COLUMNS)
     if weight.dtype != wide:
@@ -138,15 +140,11 @@ def _tiles(hidden: Tensor, weight: Tensor, chunk_rows: int) -> Iterator[_Tile]:
         part = weight[first : first + columns].to(wide)
         for start in range(0, count, rows):
             block = hidden[start : start + rows].to(wide)
+            if some_ignored:
+                block = block.masked_fill(is_ignored[start : start + rows, None], 0)
             logits = scratch[: len(block) * len(part)].view(len(block), len(part))
             torch.mm(block, part.T, out=logits)
             yield _Tile(slice(start, start + len(block)), first, block, part, logits)
-
-
-def _without_ignored(hidden: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """Ignored rows never meet a product: their hidden state may be anything."""
-    ignored = target == ignore_index
-    return hidden.masked_fill(ignored[:, None], 0) if bool(ignored.any()) else hidden
 
 
 def _of_rows(values: Tensor, rows: slice) -> Tensor:
@@ -161,7 +159,7 @@ def linear_logprob(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """See `Tier.linear_logprob`. batch_invariant pads to blocks of chunk_rows (64): products then have one shape for every N."""
     count, dtype, wide = len(hidden), hidden.dtype, accumulate_dtype(hidden.dtype)
-    hidden, target = _without_ignored(hidden, target, ignore_index), target.contiguous()
+    target = target.contiguous()
     if batch_invariant:
         chunk_rows = chunk_rows or _INVARIANT_ROWS
         padding = -count % chunk_rows
@@ -172,7 +170,8 @@ def linear_logprob(
     native, bias, vocabulary = _native(), column_bias.contiguous() if column_bias is not None else None, len(weight)
     states = torch.tensor([-torch.inf, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64).repeat(len(hidden), 1)
     total = torch.zeros(hidden.shape, dtype=wide) if needs_gradient else None
-    for tile in _tiles(hidden, weight, chunk_rows):
+    is_ignored = target == ignore_index
+    for tile in _tiles(hidden, weight, is_ignored, chunk_rows):
         sums = None if total is None else total[tile.rows]
         native.fold_tile(
             _lend(tile.logits), tile.first_column, vocabulary, _lend(target[tile.rows]), _lend(bias),
@@ -181,13 +180,16 @@ def linear_logprob(
         if sums is not None:
             sums.addmm_(tile.logits, tile.weight)
     logprob, entropy, lse = (torch.empty(len(hidden), dtype=wide) for _ in range(3))
-    picked = None
-    if total is not None:
-        picked = weight.index_select(0, target.masked_fill(target == ignore_index, 0)).to(wide).contiguous()
-    native.finish_tiles(
-        _lend(target), _vector(temperature), ignore_index, _lend(states), _lend(logprob), _lend(entropy), _lend(lse),
-        _lend(total), _lend(picked),
-    )  # fmt: skip
+    step = max(1, SCRATCH_BYTES // (wide.itemsize * hidden.shape[1]))
+    for rows in (slice(start, start + step) for start in range(0, len(hidden), step)):
+        sums, picked = None, None
+        if total is not None:
+            sums = total[rows]
+            picked = weight.index_select(0, target[rows].masked_fill(is_ignored[rows], 0)).to(wide).contiguous()
+        native.finish_tiles(
+            _lend(target[rows]), _vector(_of_rows(temperature, rows)), ignore_index, _lend(states[rows]),
+            _lend(logprob[rows]), _lend(entropy[rows]), _lend(lse[rows]), _lend(sums), _lend(picked),
+        )  # fmt: skip
     gradient = hidden.new_empty(0, hidden.shape[1]) if total is None else total[:count].to(dtype)
     return logprob[:count], entropy[:count], lse[:count], gradient
 
@@ -200,7 +202,6 @@ def linear_logprob_backward(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
     """See `Tier.linear_logprob_backward`."""
     wide, native, vocabulary = accumulate_dtype(hidden.dtype), _native(), len(weight)
-    hidden = _without_ignored(hidden, target, ignore_index)
     vectors = [
         None if v is None else v.contiguous() for v in (grad_logprob, grad_entropy, target, lse, entropy, column_bias)
     ]
@@ -209,7 +210,7 @@ def linear_logprob_backward(
     grad_weight = torch.empty(weight.shape, dtype=weight.dtype) if needs_weight else None
     grad_bias = torch.zeros(vocabulary, dtype=wide) if needs_bias else None
     part = torch.empty(0)
-    for tile in _tiles(hidden, weight, chunk_rows):
+    for tile in _tiles(hidden, weight, target == ignore_index, chunk_rows):
         upstream, slope, ids, saved_lse, saved_entropy = (None if v is None else v[tile.rows] for v in vectors)
         native.gradient(
             _lend(upstream), _lend(slope), _lend(tile.logits), tile.first_column, vocabulary, _lend(ids), _lend(bias),

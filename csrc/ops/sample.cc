@@ -39,11 +39,18 @@ class TruncatedRow {
   F* z() { return z_.data(); }
 
   // Puts -inf over everything that top-k, top-p or min-p removes. max: the largest z.
-  void truncate(double max, int64_t top_k, double top_p, double min_p) {
+  void truncate(const RowKernels<F>& kernels, double max, int64_t top_k, double top_p, double min_p) {
     max_ = max;
     bool limits_count = top_k > 0 && static_cast<uint64_t>(top_k) < z_.size(), limits_mass = top_p < 1;
     auto top = static_cast<size_t>(std::find(z_.begin(), z_.end(), static_cast<F>(max)) - z_.begin());
     last_ = {-std::numeric_limits<F>::infinity(), z_.size()};
+    if (limits_mass || min_p > 0) {
+      share_ = z_;
+      Partial known{max, 0, 0};
+      kernels.exponentiate(share_.data(), share_.size(), {}, known);
+    } else {
+      share_.assign(z_.size(), 0);  // nobody asks
+    }
     if (limits_count || limits_mass) fill_buckets();
     double mass = 0;
     if (limits_count)
@@ -53,7 +60,7 @@ class TruncatedRow {
     if (limits_mass) keep_mass(top_p * mass);
     for (size_t j = 0; j < z_.size(); ++j) {
       Item<F> item{z_[j], j};
-      bool is_kept = !last_.is_before(item) && !(min_p > 0 && share(item.z) < min_p);
+      bool is_kept = !last_.is_before(item) && !(min_p > 0 && share(j) < min_p);
       if (!is_kept && j != top) z_[j] = -std::numeric_limits<F>::infinity();
     }
   }
@@ -63,14 +70,14 @@ class TruncatedRow {
     double place = (max_ - static_cast<double>(z)) * kBucketsPerUnit;
     return place < static_cast<double>(kBuckets - 1) ? static_cast<size_t>(place) : kBuckets - 1;
   }
-  double share(F z) const { return std::exp(static_cast<double>(z) - max_); }
+  double share(size_t column) const { return static_cast<double>(share_[column]); }
 
   void fill_buckets() {
     std::fill(buckets_.begin(), buckets_.end(), Bucket{});
-    for (F z : z_) {
-      Bucket& bucket = buckets_[bucket_of(z)];
+    for (size_t j = 0; j < z_.size(); ++j) {
+      Bucket& bucket = buckets_[bucket_of(z_[j])];
       ++bucket.count;
-      bucket.mass += share(z);
+      bucket.mass += share(j);
     }
   }
 
@@ -96,7 +103,7 @@ class TruncatedRow {
         continue;
       }
       sort_bucket(b);
-      for (size_t i = 0; i < count; ++i) mass += share(items_[i].z);
+      for (size_t i = 0; i < count; ++i) mass += share(items_[i].column);
       cut_after(items_[count - 1]);
       break;
     }
@@ -116,7 +123,7 @@ class TruncatedRow {
       for (size_t i = 0; i < items_.size(); ++i) {
         // The first of a later bucket is kept too: what is before it is less than the limit.
         if (i > 0 && before >= limit) return cut_after(items_[i - 1]);
-        before += share(items_[i].z);
+        before += share(items_[i].column);
       }
       return cut_after(items_.back());
     }
@@ -124,7 +131,7 @@ class TruncatedRow {
 
   double max_ = 0;
   Item<F> last_{};
-  std::vector<F> z_;
+  std::vector<F> z_, share_;  // share: e^(z - max)
   std::vector<Item<F>> items_;
   std::vector<Bucket> buckets_ = std::vector<Bucket>(kBuckets);
 };
@@ -173,7 +180,7 @@ void sample_rows(const RowKernels<F>& kernels, Element element, const Matrix& lo
       static thread_local TruncatedRow<F> left;
       left.assign(logits.columns);
       kernels.scale[kind](logits.row(row), logits.columns, options.columns(row), left.z());
-      left.truncate(raw.partial.max, top_k, top_p, truncation.min_p);
+      left.truncate(kernels, raw.partial.max, top_k, top_p, truncation.min_p);
       chosen = {};
       kernels.race[0](left.z(), logits.columns, Columns<F>{}, 0, noise::row_key(seed[row], position[row]), greedy[row], chosen.partial,
                       chosen.race);
