@@ -46,7 +46,7 @@ def _rows(scaled: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Te
     logprob = log_probs.gather(-1, torch.where(keep, target, 0).long()[:, None])[:, 0]
     zero = torch.zeros_like(logprob)
     lse = torch.logsumexp(scaled, -1)
-    lse = torch.where(lse == torch.inf, torch.nan, lse)  # a +inf logit spoils the whole row
+    lse = torch.where(torch.isinf(lse), torch.nan, lse)  # a +inf logit, or nothing left, spoils the whole row
     return torch.where(keep, logprob, zero), torch.where(keep, _entropy(log_probs), zero), torch.where(keep, lse, zero)
 
 
