@@ -19,14 +19,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
 from vldac.kernels.tier import Rows, accumulate_dtype
 from vldac.kernels.types import SampleOutput
 
 from vldac import _core
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-_SCRATCH_BYTES = 8 << 20
-_TILE_COLUMNS = 2048
+_SCRATCH_BYTES = 32 << 20
+_TILE_COLUMNS = 8192
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
 
@@ -71,7 +72,7 @@ def _share_pool() -> None:
 
 def _lend(tensor: Tensor | None) -> object:
     """A capsule of the tensor's memory, for one call of the extension."""
-    return None if tensor is None else torch.to_dlpack(tensor.detach())
+    return None if tensor is None else to_dlpack(tensor.detach())
 
 
 def _vector(tensor: Tensor | None) -> object:
