@@ -4,6 +4,7 @@
     python benchmarks/learning.py control   # the same from the same starts, advantages shuffled over the steps
     python benchmarks/learning.py reading   # does the warm start read its pictures? own, shuffled, chance
     python benchmarks/learning.py ezpoints  # the recipe ezpoints: from below 0.40 to 0.80 or more
+    python benchmarks/learning.py kernels   # the torch and the default kernels from the same starts: the same success
     python benchmarks/learning.py miniworld --recipe quickstart-miniworld  # or another MiniWorld recipe; one row each
 
 Run folders go to --work-dir (default runs/learning) and are reused by `control` and `reading`; rows go to benchmarks/results.
@@ -51,7 +52,7 @@ READING_MIN = {"quickstart-miniworld": 0.90, "miniworld-hallway": 0.90, "miniwor
 the edge of the picture), at which a centimetre decides."""
 
 
-# -- the four claims ------------------------------------------------------------------------------------------------------
+# -- the claims ------------------------------------------------------------------------------------------------------
 
 
 def seeds(arguments: argparse.Namespace) -> bool:
@@ -100,6 +101,31 @@ def control(arguments: argparse.Namespace) -> bool:
         "holds": all(run["is_met"] for run in runs),
     }
     write_row(f"learning_{arguments.recipe}_control", arguments, claim, runs)
+    return claim["holds"]
+
+
+def kernels(arguments: argparse.Namespace) -> bool:
+    """From the same start the torch kernels and the default ones end within each other's 95 % interval, and meet the targets."""
+    runs = []
+    for seed in arguments.seeds:
+        default = train(arguments, arguments.recipe, seed, fresh=not arguments.reuse)
+        start_folder = run_folder(arguments, arguments.recipe, seed) / "warm_start"
+        plain = train(
+            arguments, arguments.recipe, seed, fresh=not arguments.reuse, name="torch",
+            settings={"model.kernels": "torch"}, folders={"tiny.clone_dir": start_folder},
+        )  # fmt: skip
+        ends = [run["end"] for run in (default, plain)]
+        agree = all(
+            one["success_ci"][0] <= other["success_rate"] <= one["success_ci"][1] for one, other in (ends, ends[::-1])
+        )
+        met = agree and all(is_met(run, TARGETS[arguments.recipe]) for run in (default, plain))
+        runs.append({"seed": seed, "default": default, "torch": plain, "is_met": met})
+        print(f"  seed {seed}: {ends[0]['success_rate']:.3f} and {ends[1]['success_rate']:.3f} (torch)", flush=True)
+    claim = {
+        "test": "each end within the other's 95 % interval, and within the targets",
+        "targets": TARGETS[arguments.recipe], "holds": all(run["is_met"] for run in runs),
+    }  # fmt: skip
+    write_row(f"learning_{arguments.recipe}_kernels", arguments, claim, runs)
     return claim["holds"]
 
 
@@ -305,6 +331,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, recipe, numbers in (
         ("seeds", "quickstart", [0, 1, 2, 3, 4]),
         ("control", "quickstart", [0, 1, 2]),
+        ("kernels", "quickstart", [0, 1]),
         ("reading", "quickstart", [0]),
         ("ezpoints", "ezpoints", [0]),
         ("miniworld", "quickstart-miniworld", [0]),
@@ -318,7 +345,14 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--samples", type=int, default=4096, help="samples of `reading` (default 4096)")
     arguments = parser.parse_args(argv)
     arguments.commit = commit(ROOT)
-    claims = {"seeds": seeds, "control": control, "reading": reading, "ezpoints": seeds, "miniworld": seeds}
+    claims = {
+        "seeds": seeds,
+        "control": control,
+        "kernels": kernels,
+        "reading": reading,
+        "ezpoints": seeds,
+        "miniworld": seeds,
+    }
     return 0 if claims[arguments.command](arguments) else 1
 
 

@@ -1,7 +1,7 @@
 """The C++ tier's row operations on CPU tensors: `tier.Tier` says what each function computes.
 
 Products stay torch's. The head is streamed in tiles of vocabulary columns: product, one pass of csrc/ops over the tile (online
-softmax, as in flash attention), second product; so that logits exist for one tile only. Scratch is at most `_SCRATCH_BYTES` for the
+softmax, as in flash attention), second product; so that logits exist for one tile only. Scratch is at most `SCRATCH_BYTES` for the
 tile of logits, and as much again for a tile of the weight where that must be converted and for its rows of hidden, whatever N and
 V; beside it there are [N, H] sums.
 
@@ -26,7 +26,7 @@ from vldac.kernels.types import SampleOutput
 from vldac import _core
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-_SCRATCH_BYTES = 32 << 20
+SCRATCH_BYTES = 32 << 20
 _TILE_COLUMNS = 8192
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
@@ -130,7 +130,7 @@ def _tiles(hidden: Tensor, weight: Tensor, is_ignored: Tensor, chunk_rows: int) 
     Ignored rows never meet a product: their hidden state may be anything.
     """
     wide, (count, size), some_ignored = accumulate_dtype(hidden.dtype), hidden.shape, bool(is_ignored.any())
-    items = _SCRATCH_BYTES // wide.itemsize
+    items = SCRATCH_BYTES // wide.itemsize
     columns = min(weight.shape[0], _TILE_COLUMNS)
     if weight.dtype != wide:
         columns = min(columns, max(128, items // size // 128 * 128))
@@ -180,7 +180,7 @@ def linear_logprob(
         if sums is not None:
             sums.addmm_(tile.logits, tile.weight, beta=0 if tile.first_column == 0 else 1)
     logprob, entropy, lse = (torch.empty(hidden.shape[0], dtype=wide) for _ in range(3))
-    step = max(1, _SCRATCH_BYTES // (wide.itemsize * hidden.shape[1]))
+    step = max(1, SCRATCH_BYTES // (wide.itemsize * hidden.shape[1]))
     for rows in (slice(start, start + step) for start in range(0, hidden.shape[0], step)):
         sums, picked = None, None
         if total is not None:
@@ -240,7 +240,7 @@ def sample(
 ) -> SampleOutput:  # fmt: skip
     """See `Tier.sample`. Logits whose columns are not neighbours in memory are copied, some rows at a time."""
     if logits.shape[1] > 1 and logits.stride(1) != 1:
-        step = max(1, _SCRATCH_BYTES // (logits.element_size() * logits.shape[1]))
+        step = max(1, SCRATCH_BYTES // (logits.element_size() * logits.shape[1]))
         parts = [
             sample(
                 logits[rows].contiguous(), column_bias, _of_rows(temperature, rows), top_k if top_k is None else top_k[rows],

@@ -50,6 +50,8 @@ def sample_with_logprob(
         checks.one_device(where, logits=logits, greedy=greedy)
     checks.fraction(where, "min_p", min_p)
     wide, device = accumulate_dtype(logits.dtype), logits.device
+    if vocab > 1 and logits.stride(1) != 1:
+        logits = logits.contiguous()
     fields = torch.ops.vldac.sample(
         logits,
         column_bias(where, None, banned_ids, vocab, wide, device),

@@ -13,8 +13,8 @@ from vldac.kernels.product import head_logits, through_head
 from vldac.kernels.reference import counter_uniform
 from vldac.kernels.tier import Rows, accumulate_dtype
 
-_CHUNK_BYTES = 64 << 20
-"""Of one float32 [chunk, V] tensor on the CPU; a few of them are alive at once."""
+_CHUNK_BYTES = 8 << 20
+"""Of one float32 [chunk, V] tensor on the CPU; four of them are alive at once."""
 _GPU_ROWS = 1152
 """Rows of a chunk on a GPU: whole waves of tiles in the second product at the widths of 7B models."""
 
@@ -66,12 +66,13 @@ def _softmax(
         # Not by the sum alone: the soft-cap of -inf is finite, and an excluded logit may be NaN or +inf.
         scaled.masked_fill_(column_bias == -torch.inf, -torch.inf)
     top = scaled.max(-1).values
-    shifted = scaled - top[:, None]
+    shifted = scaled.sub_(top[:, None])
     probs = shifted.exp()
     total = probs.sum(-1)
     log_total = total.log()
-    probs = probs / total[:, None]
-    weighted = (probs * shifted.masked_fill(probs == 0, 0)).sum(-1)
+    probs /= total[:, None]
+    # 0 times -inf is 0 here: the probability of an excluded column, or of a logit of -inf.
+    weighted = shifted.clamp_min(torch.finfo(shifted.dtype).min).mul_(probs).sum(-1)
     return _Softmax(
         logprob=shifted.gather(-1, target[:, None])[:, 0] - log_total,
         entropy=(log_total - weighted).clamp_min(0.0),
@@ -89,14 +90,14 @@ def _delta(
     delta = -rows.probs
     # An excluded target's own column is constant.
     own = (rows.shifted.gather(-1, target[:, None]) != -torch.inf).to(delta.dtype)
-    delta = delta.scatter_add(-1, target[:, None], own)
+    delta.scatter_add_(-1, target[:, None], own)
     if grad_logprob is not None:
-        delta = delta * grad_logprob[:, None]
+        delta *= grad_logprob[:, None]
     if grad_entropy is not None:
         log_probs = rows.probs.log()
         spread = rows.probs * (log_probs.masked_fill(rows.probs == 0, 0) + rows.entropy[:, None])
-        delta = delta - spread * grad_entropy[:, None]
-    delta = delta / temperature[:, None]
+        delta -= spread * grad_entropy[:, None]
+    delta /= temperature[:, None]
     return delta if rows.slope is None else delta * rows.slope
 
 
@@ -127,8 +128,14 @@ def linear_logprob(
     temperature = temperature.expand(count)
     for start in range(0, count, size):
         at = slice(start, min(start + size, count))
-        logits = _chunk_logits(hidden[at], weight, size if batch_invariant else 0)
-        rows = _softmax(logits, ids[at], column_bias, temperature[at], softcap)
+        # The logits are not named here: they are freed as soon as they are scaled.
+        rows = _softmax(
+            _chunk_logits(hidden[at], weight, size if batch_invariant else 0),
+            ids[at],
+            column_bias,
+            temperature[at],
+            softcap,
+        )
         logprob[at], entropy[at], lse[at] = rows.logprob, rows.entropy, rows.lse
         if needs_gradient:
             delta = _delta(rows, ids[at], None, None, temperature[at])

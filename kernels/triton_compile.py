@@ -55,14 +55,15 @@ class Compiled:
 
 
 def recorded_launches() -> list[tuple[str, Launch]]:
-    """(variant, launch) of every kernel at the shapes of SHAPES, in bfloat16; each kernel and set of constants once."""
+    """(variant, launch) of every kernel at the shapes of SHAPES, bfloat16 and float32; each kernel and set of constants once."""
     found: dict[str, tuple[str, Launch]] = {}
     for name, (width, size) in SHAPES.items():
-        for is_bent in (False, True) if name == "7B" else (False,):
+        other = {"is_bent": True} if name == "7B" else {"dtype": torch.float32}
+        for options in ({}, other):
             with recording() as launches:
-                _run_everything(width, size, is_bent=is_bent)
+                _run_everything(width, size, **options)
             for launch in launches:
-                label = name + (", column bias, soft-cap" if is_bent else "")
+                label = name + (", column bias, soft-cap" if "is_bent" in options else ", float32" if options else "")
                 found.setdefault(repr(_describe(launch)), (label, launch))
     return list(found.values())
 
@@ -100,12 +101,12 @@ def describe_toolchain() -> str:
     return "none" if found is None else f"triton {found[0]}.{found[1]}"
 
 
-def _run_everything(width: int, size: int, *, is_bent: bool = False) -> None:
+def _run_everything(width: int, size: int, *, is_bent: bool = False, dtype: torch.dtype = torch.bfloat16) -> None:
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.empty(shape, dtype=dtype, device="meta")
 
     rows, batch, softcap = 4096, 64, 30.0 if is_bent else 0.0
-    hidden, weight = empty(rows, width, dtype=torch.bfloat16), empty(size, width, dtype=torch.bfloat16)
+    hidden, weight = empty(rows, width, dtype=dtype), empty(size, width, dtype=dtype)
     target, vector, temperature = empty(rows, dtype=torch.int64), empty(rows), empty(rows if is_bent else 1)
     bias = empty(size) if is_bent else None
     head = (hidden, weight, target, bias, temperature, softcap, -100)
@@ -124,15 +125,23 @@ def _run_everything(width: int, size: int, *, is_bent: bool = False) -> None:
             needs_bias=True,
             chunk_rows=0,
         )
-    logits = empty(rows, size, dtype=torch.bfloat16)
+    logits = empty(rows, size, dtype=dtype)
     triton_tier.selective_log_softmax(logits, target, bias, temperature, -100)
     triton_tier.selective_log_softmax_backward(
         vector, vector, logits, target, bias, temperature, -100, vector, vector, inplace=True
     )
     ids = empty(batch, dtype=torch.int64)
-    for dtype in (torch.float32, torch.bfloat16):
+    for logits_dtype in (torch.float32, torch.bfloat16):
         triton_tier.sample(
-            empty(batch, size, dtype=dtype), bias, empty(1), None, None, 0.0, ids, ids, empty(batch, dtype=torch.bool)
+            empty(batch, size, dtype=logits_dtype),
+            bias,
+            empty(1),
+            None,
+            None,
+            0.0,
+            ids,
+            ids,
+            empty(batch, dtype=torch.bool),
         )
     steps, cut = empty(256, 64), empty(256, 64, dtype=torch.bool)
     triton_tier.gae(steps, steps, empty(64), cut, cut, steps if is_bent else None, None, 0.99, 0.95)

@@ -13,8 +13,9 @@ from vldac.kernels.triton_tier import _kernels, _three
 from vldac.kernels.triton_tier import describe as _describe
 
 from vldac.kernels import triton_table as table
+from vldac.kernels import triton_tier
 
-__all__ = ["describe", "linear_logprob", "supports_linear_logprob", "unavailable"]
+__all__ = ["describe", "linear_logprob", "unavailable"]
 
 LACKS = {"linear_logprob": ("gradient",)}
 
@@ -29,23 +30,23 @@ def describe() -> str:
     return _describe().replace("chunked products with a row kernel", "fused head without logits")
 
 
-def supports_linear_logprob(hidden: Tensor, weight: Tensor, *, needs_gradient: bool) -> str | None:
-    """Why this call cannot be served; None if it can."""
-    if needs_gradient:
-        return "the fused head has no gradient"
-    if hidden.stride(1) != 1 or weight.stride(1) != 1:
-        return "the fused head needs hidden and weight with unit stride along H"
-    return None
-
-
 def linear_logprob(
     hidden: Tensor, weight: Tensor, target: Tensor, column_bias: Tensor | None, temperature: Tensor, softcap: float,
     ignore_index: int, *, needs_gradient: bool, chunk_rows: int, batch_invariant: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """(logprob, entropy, lse) [N] fp32 and an empty gradient [0, H]. chunk_rows and batch_invariant change nothing here."""
-    reason = supports_linear_logprob(hidden, weight, needs_gradient=needs_gradient)
-    if reason is not None:
-        raise NotImplementedError(f"linear_logprob: {reason}")
+    """(logprob, entropy, lse) [N] fp32 and an empty gradient [0, H]. chunk_rows and batch_invariant change nothing here.
+
+    A head whose rows are not contiguous (a transposed one) goes through the chunked products, which read any strides.
+    """
+    if needs_gradient:
+        raise NotImplementedError("linear_logprob: the fused head has no gradient (LACKS tells)")
+    if weight.stride(1) != 1:
+        return triton_tier.linear_logprob(
+            hidden, weight, target, column_bias, temperature, softcap, ignore_index,
+            needs_gradient=False, chunk_rows=chunk_rows, batch_invariant=batch_invariant,
+        )  # fmt: skip
+    if hidden.stride(1) != 1:
+        hidden = hidden.contiguous()
     (count, width), size = hidden.shape, weight.shape[0]
     logprob, entropy, lse = _three(hidden)
     gradient = hidden.new_empty(0, width)
@@ -56,7 +57,7 @@ def linear_logprob(
     splits = -(-size // (setting.tiles * setting.block_v))
     items = -(-count // setting.block_n) * splits
     programs = min(items, table.multiprocessors(hidden.device))
-    partial = hidden.new_empty(4, splits, count, dtype=torch.float32)
+    partial = hidden.new_empty(count, splits, 4, dtype=torch.float32)
     kernels = _kernels("triton_head")
     launch(
         kernels.head_split, (programs,), hidden, hidden.stride(0), weight, weight.stride(0), target, column_bias, temperature,
@@ -66,7 +67,7 @@ def linear_logprob(
         num_stages=setting.stages,
     )  # fmt: skip
     launch(
-        kernels.head_merge, (-(-count // table.MERGE_ROWS),), partial, target, ignore_index, logprob, entropy, lse, count,
-        size=size, SPLITS=splits, BLOCK_N=table.MERGE_ROWS, num_warps=1,
+        kernels.head_merge, (count,), partial, target, ignore_index, logprob, entropy, lse,
+        size=size, NUM_SPLITS=splits, SPLITS=table.power_of_two(splits), num_warps=1,
     )  # fmt: skip
     return logprob, entropy, lse, gradient

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Triton compiles these functions; their arguments have no Python types.
 """Triton kernels of the fused head: hidden times weight tile by tile into softmax statistics; no logits are written.
 
 A work item is a block of rows and a split of the vocabulary, which follows from the vocabulary alone, so that a row's value depends
@@ -6,7 +8,7 @@ on nothing else. The splits are merged in a fixed order: no locks, no atomics. P
 
 import triton
 import triton.language as tl
-from vldac.kernels.triton_rows import add_block, tanh
+from vldac.kernels.triton_rows import add_block, merge_partials, tanh
 
 
 @triton.jit
@@ -16,7 +18,7 @@ def head_split(
     width: tl.constexpr, size: tl.constexpr, TILES: tl.constexpr, SOFTCAP: tl.constexpr, UPCAST: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_V: tl.constexpr, BLOCK_H: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """(max, sum, moment, target's logit) of BLOCK_N rows over TILES tiles of BLOCK_V columns into partial [4, splits, rows]."""
+    """(max, sum, moment, target's logit) of BLOCK_N rows over TILES tiles of BLOCK_V columns into partial [rows, splits, 4]."""
     row_blocks = tl.cdiv(rows, BLOCK_N)
     splits: tl.constexpr = (size + TILES * BLOCK_V - 1) // (TILES * BLOCK_V)
     item = tl.program_id(0)
@@ -59,54 +61,35 @@ def head_split(
             z = tl.where(is_kept[None, :], z * inverse[:, None], -float("inf"))
             chosen += tl.sum(tl.where(column[None, :] == target[:, None], z, 0.0), 1)
             largest, total, moment = add_block(largest, total, moment, z, 1)
-        out = partial_ptr + split.to(tl.int64) * rows + row
-        plane = splits * rows.to(tl.int64)
+        out = partial_ptr + (row.to(tl.int64) * splits + split) * 4
         tl.store(out, largest, mask=in_rows)
-        tl.store(out + plane, total, mask=in_rows)
-        tl.store(out + 2 * plane, moment, mask=in_rows)
-        tl.store(out + 3 * plane, chosen, mask=in_rows)
+        tl.store(out + 1, total, mask=in_rows)
+        tl.store(out + 2, moment, mask=in_rows)
+        tl.store(out + 3, chosen, mask=in_rows)
         item += num_programs
 
 
 @triton.jit
 def head_merge(
-    partial_ptr, target_ptr, ignore_index, logprob_ptr, entropy_ptr, lse_ptr, rows,
-    size: tl.constexpr, SPLITS: tl.constexpr, BLOCK_N: tl.constexpr,
+    partial_ptr, target_ptr, ignore_index, logprob_ptr, entropy_ptr, lse_ptr,
+    size: tl.constexpr, NUM_SPLITS: tl.constexpr, SPLITS: tl.constexpr,
 ):  # fmt: skip
-    """Merge partial [4, SPLITS, rows] into logprob, entropy, lse of BLOCK_N rows, first split first."""
-    row = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
-    in_rows = row < rows
-    target = tl.load(target_ptr + row, mask=in_rows, other=0)
-    plane = SPLITS * rows.to(tl.int64)
-    largest = tl.full([BLOCK_N], -float("inf"), tl.float32)
-    total = tl.zeros([BLOCK_N], tl.float32)
-    moment = tl.zeros([BLOCK_N], tl.float32)
-    chosen = tl.zeros([BLOCK_N], tl.float32)
-    for split in range(0, SPLITS):
-        place = partial_ptr + split * rows.to(tl.int64) + row
-        maximum = tl.load(place, mask=in_rows, other=0.0)
-        sums = tl.load(place + plane, mask=in_rows, other=1.0)
-        moments = tl.load(place + 2 * plane, mask=in_rows, other=0.0)
-        chosen += tl.load(place + 3 * plane, mask=in_rows, other=0.0)
-        after = tl.maximum(largest, maximum)
-        shift = tl.where(after == -float("inf"), 0.0, after)
-        here, there = (
-            tl.where(largest == -float("inf"), 0.0, largest - shift),
-            tl.where(maximum == -float("inf"), 0.0, maximum - shift),
-        )
-        keep, join = (
-            tl.where(largest == -float("inf"), 0.0, tl.exp(here)),
-            tl.where(maximum == -float("inf"), 0.0, tl.exp(there)),
-        )
-        # A NaN logit may leave no trace in the maximum; it does in the sums.
-        join = tl.where(sums == sums, join, 1.0)
-        moment = keep * (moment + total * here) + join * (moments + sums * there)
-        total = keep * total + join * sums
-        largest = after
+    """Merge the splits of one row of partial [rows, NUM_SPLITS, 4]; SPLITS is a power of two >= NUM_SPLITS."""
+    row = tl.program_id(0).to(tl.int64)
+    split = tl.arange(0, SPLITS)
+    is_inside = split < NUM_SPLITS
+    place = partial_ptr + (row * NUM_SPLITS + split) * 4
+    largest, total, moment = merge_partials(
+        tl.load(place, mask=is_inside, other=-float("inf")),
+        tl.load(place + 1, mask=is_inside, other=0.0),
+        tl.load(place + 2, mask=is_inside, other=0.0),
+    )
+    chosen = tl.sum(tl.load(place + 3, mask=is_inside, other=0.0), 0)
+    target = tl.load(target_ptr + row)
     log_total = tl.log(tl.where((target < 0) | (target >= size), float("nan"), total))
     is_scored = target != ignore_index
     entropy = log_total - moment / total
     entropy = tl.where(entropy < 0.0, 0.0, entropy)
-    tl.store(logprob_ptr + row, tl.where(is_scored, chosen - largest - log_total, 0.0), mask=in_rows)
-    tl.store(entropy_ptr + row, tl.where(is_scored, entropy, 0.0), mask=in_rows)
-    tl.store(lse_ptr + row, tl.where(is_scored, largest + log_total, 0.0), mask=in_rows)
+    tl.store(logprob_ptr + row, tl.where(is_scored, chosen - largest - log_total, 0.0))
+    tl.store(entropy_ptr + row, tl.where(is_scored, entropy, 0.0))
+    tl.store(lse_ptr + row, tl.where(is_scored, largest + log_total, 0.0))

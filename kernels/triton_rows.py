@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Triton compiles these functions; their arguments have no Python types.
 """Triton kernels over rows of logits: statistics, their gradient, and a logits gradient from saved statistics.
 
 One program per row, blocks of columns, plain pointers, int64 row offsets. Columns past the end and excluded ones (column_bias -inf)
@@ -49,6 +51,20 @@ def add_block(largest, total, moment, z, axis: tl.constexpr):
     e = tl.exp(below)
     moment = keep * (moment + total * moved) + tl.sum(tl.where(e == 0.0, 0.0, e * below), axis)
     return after, keep * total + tl.sum(e, axis), moment
+
+
+@triton.jit
+def merge_partials(maxima, sums, moments):
+    """(max, sum, moment) of a row from those of its vocabulary splits, one vector each; splits past the end hold -inf, 0, 0.
+
+    A split whose sum is NaN holds a NaN or +inf logit: its weight may be 0 or NaN, the total must not lose it.
+    """
+    largest = tl.max(maxima, 0)
+    shift = tl.where(largest == -float("inf"), 0.0, largest)
+    moved = tl.where(maxima == -float("inf"), 0.0, maxima - shift)
+    weight = tl.where(maxima == -float("inf"), 0.0, tl.exp(moved))
+    total = tl.sum(tl.where(sums == sums, weight * sums, float("nan")), 0)
+    return largest, total, tl.sum(weight * (moments + sums * moved), 0)
 
 
 @triton.jit

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Triton compiles these functions; their arguments have no Python types.
 """Triton kernels of the sampler without truncation: Gumbel-max over vocabulary splits, merged in a fixed order.
 
 The noise is that of `reference.counter_uniform`: SplitMix64 of (seed, position, column), so a row's sample depends neither on its
@@ -6,7 +8,7 @@ neighbours nor on the launch. Importing this file needs triton.
 
 import triton
 import triton.language as tl
-from vldac.kernels.triton_rows import add_block, scaled_columns
+from vldac.kernels.triton_rows import add_block, merge_partials, scaled_columns
 
 
 @triton.jit
@@ -65,16 +67,11 @@ def sample_merge(
     split = tl.arange(0, SPLITS)
     is_inside = split < num_splits
     out = row * num_splits + split
-    maxima = tl.load(partial_ptr + out * 5, mask=is_inside, other=-float("inf"))
-    largest = tl.max(maxima, 0)
-    shift = tl.where(largest == -float("inf"), 0.0, largest)
-    moved = tl.where(maxima == -float("inf"), 0.0, maxima - shift)
-    weight = tl.where(maxima == -float("inf"), 0.0, tl.exp(moved))
-    sums = tl.load(partial_ptr + out * 5 + 1, mask=is_inside, other=0.0)
-    moments = tl.load(partial_ptr + out * 5 + 2, mask=is_inside, other=0.0)
-    # A split whose sum is NaN holds a NaN or +inf logit: its weight may be 0 or NaN, the sum must not lose it.
-    total = tl.sum(tl.where(sums == sums, weight * sums, float("nan")), 0)
-    moment = tl.sum(weight * (moments + sums * moved), 0)
+    largest, total, moment = merge_partials(
+        tl.load(partial_ptr + out * 5, mask=is_inside, other=-float("inf")),
+        tl.load(partial_ptr + out * 5 + 1, mask=is_inside, other=0.0),
+        tl.load(partial_ptr + out * 5 + 2, mask=is_inside, other=0.0),
+    )
     perturbed = tl.load(partial_ptr + out * 5 + 3, mask=is_inside, other=-float("inf"))
     is_best = split == tl.argmax(perturbed, 0)
     chosen = tl.sum(tl.where(is_best, tl.load(partial_ptr + out * 5 + 4, mask=is_inside, other=0.0), 0.0), 0)

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Triton compiles these functions; their arguments have no Python types.
 """Triton kernel of generalised advantage estimation: a reversed associative scan over (delta, decay) pairs. Needs triton."""
 
 import triton

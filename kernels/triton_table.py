@@ -1,7 +1,7 @@
 """Launch settings and chunk sizes of the Triton kernels, from static tables: nothing is tuned at run time.
 
 The choice depends on architecture, dtype, hidden width and vocabulary, never on the number of rows, so that two runs and two ranks
-reduce in one order. `benchmarks/gpu_kernels.py --sweep` prints what a new entry should hold.
+reduce in one order. `benchmarks/gpu_kernels.py` times what a new entry should choose from.
 """
 
 from __future__ import annotations
@@ -52,20 +52,25 @@ def chunk_rows(
 ) -> int:
     """Rows of a chunk of the head: the table's, or what DEFAULT_SCRATCH holds; multiples of 128.
 
-    With memory_bound at most what half of the free memory holds, so that a full GPU means smaller chunks instead of a failure.
+    With memory_bound at most what half of the free memory holds, so that a full GPU means smaller chunks instead of a failure (and
+    sums in another order; without it they depend on nothing but the shape).
     """
-    per_row = row_bytes(dtype, vocabulary)
-    rows = CHUNK_ROWS.get((architecture(device), dtype.itemsize, hidden, bucket(vocabulary)))
-    if rows is None:
-        rows = whole(DEFAULT_SCRATCH // per_row)
+    per_row = row_bytes(dtype.itemsize, vocabulary)
+    rows = planned_rows(dtype.itemsize, hidden, vocabulary, architecture(device))
     if memory_bound and device.type == "cuda" and not torch.cuda.is_current_stream_capturing():
         rows = min(rows, whole(int(free_memory(device) * SCRATCH_SHARE) // per_row))
     return rows
 
 
-def row_bytes(dtype: torch.dtype, vocabulary: int) -> int:
+def planned_rows(itemsize: int, hidden: int, vocabulary: int, arch: str = "sm90") -> int:
+    """Rows of a chunk on an architecture with memory to spare: what the table says, or as many as DEFAULT_SCRATCH holds."""
+    rows = CHUNK_ROWS.get((arch, itemsize, hidden, bucket(vocabulary)))
+    return whole(DEFAULT_SCRATCH // row_bytes(itemsize, vocabulary)) if rows is None else rows
+
+
+def row_bytes(itemsize: int, vocabulary: int) -> int:
     """Scratch of one row: fp32 logits and their gradient in the weight's dtype."""
-    return vocabulary * (4 + dtype.itemsize)
+    return vocabulary * (4 + itemsize)
 
 
 def whole(rows: int) -> int:
@@ -74,8 +79,8 @@ def whole(rows: int) -> int:
 
 
 def bucket(vocabulary: int) -> str:
-    """Vocabularies whose tile counts differ by less than a percent share a bucket: thousands, rounded up."""
-    return f"{-(-vocabulary // 2000) * 2}k"
+    """Vocabularies within 4,000 of each other's centre share a bucket: "152k" is Qwen2's, whose sizes differ by padding."""
+    return f"{round(vocabulary / 8000) * 8}k"
 
 
 def architecture(device: torch.device) -> str:
@@ -110,7 +115,7 @@ class HeadSetting:
 
 
 def head_setting(dtype: torch.dtype, width: int, size: int) -> HeadSetting:
-    """The fused head's tile for a dtype and a shape; the splits follow from the vocabulary alone (66 at 152064: two waves of 132)."""
+    """The fused head's tile for a dtype and a shape; the splits follow from the vocabulary alone (119 at 152064)."""
     if dtype.itemsize == 4:  # IEEE products run without tensor cores: small tiles
         tile = (64, 64, 32, 2, 4)
     else:
@@ -120,8 +125,8 @@ def head_setting(dtype: torch.dtype, width: int, size: int) -> HeadSetting:
     return HeadSetting(tile[0], block_v, block_h, tile[3], tile[4], -(-size // (block_v * HEAD_SPLITS)))
 
 
-HEAD_SPLITS = 66
-MERGE_ROWS = 32
+HEAD_SPLITS = 132
+"""vocabulary splits at most: one per multiprocessor, so that a few rows already keep all of them busy"""
 
 
 def multiprocessors(device: torch.device) -> int:

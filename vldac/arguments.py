@@ -135,6 +135,22 @@ class DoctorArguments:
     """Also write the findings to this file."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchArguments:
+    """Measure this machine: both sides of every comparison in one process, interleaved. Benchmarks: kernels (on the CPU)."""
+
+    name: tyro.conf.Positional[str]
+    """What to measure: kernels."""
+    json: Path | None = None
+    """Also write the row (times, errors, versions, commit, device) to this file."""
+    threads: int = 1
+    """Threads of torch's pool."""
+    rounds: int = 20
+    """Rounds of every measurement; each calls every side once. Slow ones get fewer, as the row tells."""
+    quick: Switch = False
+    """Toy sizes: shows that everything runs and is right, not how fast it is."""
+
+
 def parse(kind: type[Kind], argv: Sequence[str], *, prog: str, default: Kind | None = None) -> Kind:
     """Return the arguments of a command. Raises ConfigError for what does not parse; --help prints and exits with 0."""
     tokens = yaml_tokens(argv)
@@ -289,7 +305,7 @@ def _refusal(kind: type[Any], tokens: list[str], unknown: Sequence[str], prog: s
                 expected=describe_type(hint), got=got, where=flag, do=f"for example {flag} {_example(flag, hint)}"
             )
     missing = [f.name for f in dataclasses.fields(kind) if _is_required(f)]
-    positional = [name for name in missing if name in ("recipe", "env", "run_dir")]
+    positional = [name for name in missing if name in ("recipe", "env", "run_dir", "name")]
     absent = [n for n in missing if n not in {_plain(flag) for flag, _ in groups} and not (n in positional and lone)]
     if absent:
         name = absent[0] if absent[0] in positional else f"--{absent[0]}"

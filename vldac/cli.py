@@ -34,6 +34,7 @@ commands
   play ENV                                  answer the prompt the model sees
   view RUN                                  write the trajectory page of a run (HTML)
   report RUN                                write the curves and the report of a run
+  bench kernels                             measure the kernels on this machine, beside eager torch
   doctor                                    check this installation
   recipes [NAME]                            list the recipes, or print one
 
@@ -237,6 +238,20 @@ def _recipes(argv: Sequence[str]) -> int:
     return 0
 
 
+def _bench(argv: Sequence[str]) -> int:
+    from vldac.arguments import BenchArguments, parse
+
+    arguments = parse(BenchArguments, argv, prog="vldac bench")
+    if arguments.json:
+        _check_writable(arguments.json)
+    from vldac.bench import bench
+
+    row = bench(arguments)
+    if arguments.json:
+        _write(arguments.json, json.dumps(row, indent=1))
+    return 0
+
+
 def _doctor(argv: Sequence[str]) -> int:
     from vldac.arguments import DoctorArguments, parse
 
@@ -290,5 +305,5 @@ def _write(path: Path, text: str) -> None:
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": _train, "eval": _eval, "envs": _envs, "play": _play, "view": _view, "report": _report, "doctor": _doctor,
-    "recipes": _recipes,
+    "recipes": _recipes, "bench": _bench,
 }  # fmt: skip

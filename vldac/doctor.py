@@ -78,6 +78,7 @@ def examine() -> Findings:
         ("processor", _processor),
         ("torch", _torch),
         ("native core", _native_core),
+        ("kernels", _kernels),
         ("environments", _environments),
         ("optional", _optional),
     )
@@ -167,6 +168,24 @@ def _native_core(findings: Findings) -> None:
     parsed = parse_action('{"action": "+"}', ["-", "+"])
     if parsed.action != 1:
         raise RuntimeError(f"the action parser read {parsed} from a correct response")
+
+
+def _kernels(findings: Findings) -> None:
+    """Which tier each device takes, and that it scores a row as the specification does."""
+    import torch
+
+    from vldac.kernels import explain, linear_logprob, reference
+
+    places = [("CPU, float32", "cpu", torch.float32)]
+    if torch.cuda.is_available():
+        places.append(("GPU, bfloat16", "cuda", torch.bfloat16))
+    for name, device, dtype in places:
+        findings.note("kernels", name, explain("linear_logprob", device, dtype))
+        hidden, weight = (torch.arange(n * 16, device=device).reshape(n, 16).cos().to(dtype) for n in (2, 40))
+        target = torch.tensor([3, 39], device=device)
+        ours, theirs = (score(hidden, weight, target).logprob for score in (linear_logprob, reference.linear_logprob))
+        if not bool((ours - theirs).abs().max() < 1e-3):
+            raise RuntimeError(f"log-probs {ours.tolist()} on the {name}, {theirs.tolist()} by the specification")
 
 
 def _environments(findings: Findings) -> None:

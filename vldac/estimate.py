@@ -178,11 +178,20 @@ def backward_workspace_bytes(shape: DecoderShape, *, tokens: int, dtype_bytes: i
     return tokens * (shape.mlp * (4 + dtype_bytes) + 4 * shape.hidden)
 
 
-def logits_bytes(shape: DecoderShape, *, rows: int, dtype_bytes: int) -> int:
-    """Bytes of scoring `rows` response tokens: at most five float32 logit chunks, or three and a float32 copy of the head."""
-    chunk = 4 * min(rows, 1024) * shape.vocab
-    head_copy = 0 if dtype_bytes == 4 else 4 * shape.vocab * shape.hidden
-    return max(5 * chunk, 3 * chunk + head_copy)
+def logits_bytes(shape: DecoderShape, *, rows: int, dtype_bytes: int, device: str = "cuda") -> int:
+    """Bytes of scoring `rows` response tokens with their gradient, by the kernels of the device.
+
+    A GPU holds one chunk of float32 logits, their gradient in the weights' dtype and its product with the head; the CPU a tile
+    (three, where the head must be converted). Both keep the gradient of the hidden states [rows, H].
+    """
+    from vldac.kernels.cpp_rows import SCRATCH_BYTES
+    from vldac.kernels.triton_table import planned_rows
+
+    kept = rows * shape.hidden * dtype_bytes
+    if device == "cpu":
+        return kept + (1 if dtype_bytes == 4 else 3) * SCRATCH_BYTES + 2 * 4 * rows * shape.hidden
+    chunk = min(rows, planned_rows(dtype_bytes, shape.hidden, shape.vocab))
+    return kept + chunk * (-(-shape.vocab // 16) * 16 * (4 + dtype_bytes) + 4 * shape.hidden)
 
 
 def rows_per_pass(config: TrainConfig, prompt: PromptSize) -> int:
@@ -209,10 +218,11 @@ def estimate_memory(
         what = "with the float32 copies of LoRA's inputs" if b == 2 else "all layers"
     activations += 2 * rows * length * shape.head_size * b  # rotary cosines and sines, shared by the layers
     workspace = backward_workspace_bytes(shape, tokens=rows * length, dtype_bytes=b)
-    scoring = logits_bytes(shape, rows=rows * config.rollout.max_new_tokens, dtype_bytes=b)
+    device = "cpu" if config.device == "cpu" else "cuda"  # "auto": the machine that is planned for has a GPU
+    scoring = logits_bytes(shape, rows=rows * config.rollout.max_new_tokens, dtype_bytes=b, device=device)
     kv = envs * length * shape.layers * 2 * shape.kv_heads * shape.head_size * b
     prefill = forward_workspace_bytes(shape, tokens=envs * prompt.total, dtype_bytes=b)
-    decode = 4 * 4 * envs * shape.vocab  # logits, and what sampling makes of them, float32
+    decode = 4 * (envs + 3) * shape.vocab  # float32 logits, and which ids are banned
     deepstack = len(getattr(facts.config.vision_config, "deepstack_visual_indexes", None) or [])
     one_frame = prompt.image_tokens // images * shape.hidden * b * (1 + deepstack)
     widest = "logits" if scoring > workspace else "backward pass"

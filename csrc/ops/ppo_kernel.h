@@ -1,4 +1,5 @@
-// One block of tokens, a vector at a time. Included per tier, see ops/each_tier.h.
+// One block of tokens, a vector at a time; what a vector reads beyond the last of them has weight 0.
+// Included per tier, see ops/each_tier.h.
 
 namespace vldac::ops::VLDAC_TIER {
 namespace {
@@ -14,8 +15,9 @@ VLDAC_INLINE Exponential exponential(const Wide& argument) {
   Wide shifted = x * 1.4426950408889634074 + kShift;
   Wide n = shifted - kShift;
   Wide r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-  constexpr double kInverseFactorials[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
-                                           1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
+  constexpr double kInverseFactorials[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+                                           1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+                                           1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
   Wide tail = fill(kInverseFactorials[0]);
   for (int i = 1; i < 12; ++i) tail = tail * r + kInverseFactorials[i];
   Wide small = r + r * r * tail;
@@ -38,12 +40,12 @@ VLDAC_INLINE Wide token_log_ratio(const Wide& weight, const Wide& logprob, const
 }
 
 VLDAC_INLINE void add(PpoSums& sums, PpoSum which, int at, const Wide& value) {
-  double* lane = sums.lane[which] + at;
+  double* lane = sums.lane[which] + at % kPpoLanes;
   store(lane, load(lane) + value);
 }
 
 VLDAC_INLINE void raise(PpoSums& sums, PpoSum which, int at, const Wide& value) {
-  double* lane = sums.lane[which] + at;
+  double* lane = sums.lane[which] + at % kPpoLanes;
   store(lane, larger(load(lane), value));
 }
 
@@ -117,8 +119,8 @@ VLDAC_INLINE void ppo_vector(const PpoOptions& options, bool has_ref, int at, Pp
 }
 
 template <class T>
-VLDAC_FN void ppo_block(const PpoOptions& options, bool has_ref, PpoBlock<T>& block, PpoSums& sums) {
-  for (int at = 0; at < static_cast<int>(kPpoBlock); at += kLanes) ppo_vector(options, has_ref, at, block, sums);
+VLDAC_FN void ppo_block(const PpoOptions& options, bool has_ref, size_t count, PpoBlock<T>& block, PpoSums& sums) {
+  for (int at = 0; at < static_cast<int>(count); at += kLanes) ppo_vector(options, has_ref, at, block, sums);
 }
 
 // is_hit: where the ratio is above the guard.

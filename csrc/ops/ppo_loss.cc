@@ -12,7 +12,7 @@ namespace {
 
 template <class T>
 struct Kernel {
-  void (*block)(const PpoOptions&, bool, PpoBlock<T>&, PpoSums&);
+  void (*block)(const PpoOptions&, bool, size_t, PpoBlock<T>&, PpoSums&);
   void (*guard_block)(const PpoOptions&, PpoBlock<T>&);
 };
 
@@ -93,7 +93,7 @@ PpoResult ppo_clip_loss(const PpoTokens<T, Index>& in, const PpoOptions& options
       block.advantage[j] = j < count ? static_cast<double>(in.advantages[step]) : 0.0;
       block.is_hit[j] = has_guard && j < count && hits[step] ? -1 : 0;
     }
-    kernel.block(options, in.ref_logprob != nullptr, block, sums);
+    kernel.block(options, in.ref_logprob != nullptr, count, block, sums);
     std::memcpy(coefficient_out + i, block.coefficient, count * sizeof(T));
   }
   double guard_steps = 0;

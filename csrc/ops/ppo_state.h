@@ -10,7 +10,8 @@
 
 namespace vldac::ops {
 
-inline constexpr size_t kPpoBlock = 8;  // tokens that are summed side by side: the widest tier's vector
+inline constexpr size_t kPpoBlock = 128;  // tokens whose columns are gathered before vectors read them
+inline constexpr size_t kPpoLanes = 8;    // tokens that are summed side by side: the widest tier's vector
 
 enum PpoSum : size_t {
   kLossSum, kWeightSum, kRatioSum, kLowSum, kHighSum, kRawSum, kOldK3Sum, kDifferenceSum, kRefK3Sum, kCapped, kTokens, kActive,
@@ -18,7 +19,7 @@ enum PpoSum : size_t {
 };  // the two maxima last
 
 struct PpoSums {
-  alignas(64) double lane[kPpoSums][kPpoBlock] = {};
+  alignas(64) double lane[kPpoSums][kPpoLanes] = {};
 };
 
 // One block of tokens with its gathered columns. A short last block is filled up with tokens of weight 0.

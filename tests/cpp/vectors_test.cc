@@ -95,7 +95,7 @@ static void every_tier_gives_the_same_advantages_as_segments_do() {
 
 template <class T, class Index>
 static void every_tier_gives_the_same_loss() {
-  for (size_t tokens = 0; tokens < 41; ++tokens) {
+  for (size_t tokens = 0; tokens < 300; ++tokens) {
     size_t steps = 1 + tokens % 5;
     auto logprob = noise<T>(tokens), old_logprob = noise<T>(tokens), weight = noise<T>(tokens), ref = noise<T>(tokens);
     auto advantages = noise<T>(steps);

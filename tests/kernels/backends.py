@@ -54,7 +54,7 @@ class Kernels:
 
     def sizes(self, *sizes: int) -> tuple[int, ...]:
         """Those of `sizes` that this back end gets through quickly."""
-        return tuple(size for size in sizes if size <= 1000 or not self.is_interpreted)
+        return tuple(size for size in sizes if size <= 200 or not self.is_interpreted)
 
     @property
     def wide(self) -> torch.dtype:
@@ -96,9 +96,9 @@ RAW = {
 """What a tier calls the operation behind a public function."""
 
 
-def _runs(operation: str, backend: str, device: torch.device, dtype: torch.dtype, **properties: str) -> bool:
+def _runs(operation: str, backend: str, device: torch.device, dtype: torch.dtype, need: str | None = None) -> bool:
     try:
-        choose(operation, device, dtype, backend, **properties)
+        choose(operation, device, dtype, backend, need=need)
     except KernelError:
         return False
     return True
@@ -113,14 +113,16 @@ def public(backend: str, device: torch.device) -> Kernels | None:
             functions[name] = functools.partial(getattr(vldac.kernels, name), backend=backend)
     if len(functions) == 1:
         return None
+    is_interpreted = backend.startswith("triton") and device.type == "cpu"
+    dtypes = (single,) if is_interpreted else DTYPES  # one will do: a program of the interpreter takes milliseconds
     return Kernels(
         backend,
         functions,
-        dtypes=tuple(dtype for dtype in DTYPES if _runs("linear_logprob", backend, device, dtype)),
-        step_dtypes=tuple(dtype for dtype in DTYPES[:2] if _runs("ppo_clip_loss", backend, device, dtype)),
+        dtypes=tuple(dtype for dtype in dtypes if _runs("linear_logprob", backend, device, dtype)),
+        step_dtypes=tuple(dtype for dtype in DTYPES[:2] if _runs("gae", backend, device, dtype)),
         truncates=_runs("sample", backend, device, single, need="truncation"),
         device=device,
-        is_interpreted=backend.startswith("triton") and device.type == "cpu",
+        is_interpreted=is_interpreted,
     )
 
 

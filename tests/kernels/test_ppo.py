@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.kernels.backends import STEP_ERROR, Kernels, close, draw
+from tests.kernels.backends import STEP_ERROR, Kernels, close, draw, draw_ids
 
 STATISTICS = (
     "ratio_mean", "ratio_max", "clip_frac", "clip_frac_low", "clip_frac_high", "guard_steps", "kl_old_k1", "kl_old_k3",
@@ -22,9 +22,8 @@ def batch(dtype: torch.dtype, tokens: int = 60, steps: int = 9, spread: float = 
     logprob = -draw(tokens, dtype=dtype, seed=1).abs() - 0.1
     old = logprob + draw(tokens, dtype=dtype, scale=spread, seed=2)
     ref = logprob + draw(tokens, dtype=dtype, scale=spread, seed=3)
-    generator = torch.Generator("cpu").manual_seed(4)
-    step_index = torch.cat([torch.arange(steps), torch.randint(steps, (tokens - steps,), generator=generator)])
-    step_index = step_index[torch.randperm(tokens, generator=generator)].to(logprob.device)
+    step_index = torch.cat([torch.arange(steps), draw_ids(tokens - steps, steps, seed=4)])
+    step_index = step_index[draw(tokens, seed=6).argsort()]
     length = torch.bincount(step_index, minlength=steps)[step_index]
     weight = (1.0 / (length * steps)).to(dtype)
     weight[5] = 0.0

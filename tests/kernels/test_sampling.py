@@ -51,7 +51,7 @@ def chi_square(token: Tensor, expected: list[float]) -> tuple[float, int]:
 
 
 def test_tokens_follow_the_distribution_at_the_temperature_without_banned_ids(kernels: Kernels) -> None:
-    count = kernels.sizes(20_000, 1000)[0]
+    count = kernels.sizes(20_000, 200)[0]
     logits = draw(1, 6, scale=1.5)
     for options in ({}, {"temperature": 0.7}, {"temperature": 1.6, "banned": (2, 5)}):
         banned = options.get("banned", ())
@@ -73,7 +73,7 @@ TRUNCATIONS: list[dict[str, Any]] = [
 
 
 def test_truncated_tokens_follow_the_processed_distribution_and_both_log_probs_say_their_own(kernels: Kernels) -> None:
-    count = truncating(kernels).sizes(8_000, 1000)[0]
+    count = truncating(kernels).sizes(8_000, 200)[0]
     logits = torch.tensor([[1.0, 0.5, 0.9, -1.0, 0.2, -0.3]])
     for options in TRUNCATIONS:
         options = dict(options)
@@ -121,7 +121,7 @@ def test_a_sample_depends_on_seed_and_position_and_on_nothing_else(kernels: Kern
 
 def test_consecutive_positions_and_neighbouring_seeds_are_independent(kernels: Kernels) -> None:
     """Pairs of draws over four equally likely ids: 16 cells, 15 degrees of freedom."""
-    count = kernels.sizes(16_000, 1000)[0]
+    count = kernels.sizes(16_000, 200)[0]
     flat = torch.zeros(count, 4)
     zeros, numbers = torch.zeros(count, dtype=torch.int64), torch.arange(count)
     for seed, position in ((zeros + 12345, numbers), (numbers, zeros), (numbers * 2**40, zeros), (-numbers, zeros + 3)):

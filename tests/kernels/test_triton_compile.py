@@ -57,5 +57,5 @@ def test_row_kernels_read_128_bits_at_a_time(rows: list[dict]) -> None:
 
 
 def test_the_fused_head_multiplies_on_tensor_cores(rows: list[dict]) -> None:
-    heads = [row for row in rows if row["kernel"] == "head_split"]
-    assert heads and all(row["tensor_core_products"] > 0 for row in heads)
+    heads = [row for row in rows if row["kernel"] == "head_split" and "float32" not in row["variant"]]
+    assert len(heads) == 3 and all(row["tensor_core_products"] > 0 for row in heads)

@@ -1,4 +1,4 @@
-"""Runs `triton_checks.py`, the Triton kernels against the specification: interpreted on every machine, compiled where there is a GPU."""
+"""Runs `triton_checks.py`, the kernels against the specification: interpreted on every machine, compiled where a GPU is."""
 
 import os
 import re

@@ -62,14 +62,14 @@ def tiny_config(family: str, tokenizer: Any, **text: Any) -> Any:
     )  # fmt: skip
 
 
-def save_checkpoint_folder(folder: Path, family: str, *, seed: int = 0) -> Path:
-    """Write a random checkpoint of `family` as transformers would."""
+def save_checkpoint_folder(folder: Path, family: str, *, seed: int = 0, **text: Any) -> Path:
+    """Write a random checkpoint of `family` as transformers would; `text` overrides its text settings."""
     from transformers import AutoModelForImageTextToText
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     tokenizer = tiny.build_tokenizer(CORPUS, 300)
     torch.manual_seed(seed)
-    network = AutoModelForImageTextToText.from_config(tiny_config(family, tokenizer))
+    network = AutoModelForImageTextToText.from_config(tiny_config(family, tokenizer, **text))
     tiny.fan_in_init(network)
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
