@@ -19,15 +19,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.dlpack import to_dlpack
+from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
 from vldac.kernels.tier import Rows, accumulate_dtype
 from vldac.kernels.types import SampleOutput
 
 from vldac import _core
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-SCRATCH_BYTES = 8 << 20
-_TILE_COLUMNS = 2048
+SCRATCH_BYTES = 32 << 20
+_TILE_COLUMNS = 8192
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
 
@@ -77,11 +77,11 @@ def _lend(tensor: Tensor | None) -> object:
 
 def _vector(tensor: Tensor | None) -> object:
     """The same of a small tensor of any strides."""
-    return None if tensor is None else to_dlpack(tensor.detach().contiguous())
+    return None if tensor is None else _lend(tensor.contiguous())
 
 
 def _rows_like(logits: Tensor, count: int = 3) -> list[Tensor]:
-    return [torch.empty(len(logits), dtype=accumulate_dtype(logits.dtype)) for _ in range(count)]
+    return [torch.empty(logits.shape[0], dtype=accumulate_dtype(logits.dtype)) for _ in range(count)]
 
 
 @torch.no_grad()
@@ -131,25 +131,25 @@ def _tiles(hidden: Tensor, weight: Tensor, is_ignored: Tensor, chunk_rows: int) 
     """
     wide, (count, size), some_ignored = accumulate_dtype(hidden.dtype), hidden.shape, bool(is_ignored.any())
     items = SCRATCH_BYTES // wide.itemsize
-    columns = min(len(weight), _TILE_COLUMNS)
+    columns = min(weight.shape[0], _TILE_COLUMNS)
     if weight.dtype != wide:
         columns = min(columns, max(128, items // size // 128 * 128))
     rows = max(1, min(count, chunk_rows or items // columns))
     scratch = torch.empty(rows * columns, dtype=wide)
-    for first in range(0, len(weight), columns):
+    for first in range(0, weight.shape[0], columns):
         part = weight[first : first + columns].to(wide)
         for start in range(0, count, rows):
             block = hidden[start : start + rows].to(wide)
             if some_ignored:
                 block = block.masked_fill(is_ignored[start : start + rows, None], 0)
-            logits = scratch[: len(block) * len(part)].view(len(block), len(part))
+            logits = scratch[: block.shape[0] * part.shape[0]].view(block.shape[0], part.shape[0])
             torch.mm(block, part.T, out=logits)
-            yield _Tile(slice(start, start + len(block)), first, block, part, logits)
+            yield _Tile(slice(start, start + block.shape[0]), first, block, part, logits)
 
 
 def _of_rows(values: Tensor, rows: slice) -> Tensor:
     """The temperature of some rows, if it has one per row."""
-    return values[rows] if len(values) > 1 else values
+    return values[rows] if values.shape[0] > 1 else values
 
 
 @torch.no_grad()
@@ -158,18 +158,18 @@ def linear_logprob(
     ignore_index: int, *, needs_gradient: bool, chunk_rows: int, batch_invariant: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """See `Tier.linear_logprob`. batch_invariant pads to blocks of chunk_rows (64): products then have one shape for every N."""
-    count, dtype, wide = len(hidden), hidden.dtype, accumulate_dtype(hidden.dtype)
+    count, dtype, wide = hidden.shape[0], hidden.dtype, accumulate_dtype(hidden.dtype)
     target = target.contiguous()
     if batch_invariant:
         chunk_rows = chunk_rows or _INVARIANT_ROWS
         padding = -count % chunk_rows
         hidden = torch.nn.functional.pad(hidden, (0, 0, 0, padding))
         target = torch.nn.functional.pad(target, (0, padding), value=ignore_index)
-        if len(temperature) > 1:
+        if temperature.shape[0] > 1:
             temperature = torch.nn.functional.pad(temperature, (0, padding), value=1.0)
-    native, bias, vocabulary = _native(), column_bias.contiguous() if column_bias is not None else None, len(weight)
-    states = torch.tensor([-torch.inf, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64).repeat(len(hidden), 1)
-    total = torch.zeros(hidden.shape, dtype=wide) if needs_gradient else None
+    native, bias, vocabulary = _native(), None if column_bias is None else column_bias.contiguous(), weight.shape[0]
+    states = torch.empty(hidden.shape[0], 5, dtype=torch.float64)
+    total = torch.empty(hidden.shape, dtype=wide) if needs_gradient else None
     is_ignored = target == ignore_index
     for tile in _tiles(hidden, weight, is_ignored, chunk_rows):
         sums = None if total is None else total[tile.rows]
@@ -178,10 +178,10 @@ def linear_logprob(
             _vector(_of_rows(temperature, tile.rows)), softcap, ignore_index, _lend(states[tile.rows]), _lend(sums),
         )  # fmt: skip
         if sums is not None:
-            sums.addmm_(tile.logits, tile.weight)
-    logprob, entropy, lse = (torch.empty(len(hidden), dtype=wide) for _ in range(3))
+            sums.addmm_(tile.logits, tile.weight, beta=0 if tile.first_column == 0 else 1)
+    logprob, entropy, lse = (torch.empty(hidden.shape[0], dtype=wide) for _ in range(3))
     step = max(1, SCRATCH_BYTES // (wide.itemsize * hidden.shape[1]))
-    for rows in (slice(start, start + step) for start in range(0, len(hidden), step)):
+    for rows in (slice(start, start + step) for start in range(0, hidden.shape[0], step)):
         sums, picked = None, None
         if total is not None:
             sums = total[rows]
@@ -201,7 +201,7 @@ def linear_logprob_backward(
     needs_hidden: bool, needs_weight: bool, needs_bias: bool, chunk_rows: int,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
     """See `Tier.linear_logprob_backward`."""
-    wide, native, vocabulary = accumulate_dtype(hidden.dtype), _native(), len(weight)
+    wide, native, vocabulary = accumulate_dtype(hidden.dtype), _native(), weight.shape[0]
     vectors = [
         None if v is None else v.contiguous() for v in (grad_logprob, grad_entropy, target, lse, entropy, column_bias)
     ]
@@ -217,7 +217,7 @@ def linear_logprob_backward(
             _vector(_of_rows(temperature, tile.rows)), softcap, ignore_index, _lend(saved_lse), _lend(saved_entropy),
             _lend(tile.logits),
         )  # fmt: skip
-        columns = slice(tile.first_column, tile.first_column + len(tile.weight))
+        columns = slice(tile.first_column, tile.first_column + tile.weight.shape[0])
         if grad_hidden is not None:
             grad_hidden[tile.rows].addmm_(tile.logits, tile.weight)
         if grad_bias is not None:
@@ -226,9 +226,9 @@ def linear_logprob_backward(
             # In F over the blocks of rows; written once, in the weight's dtype.
             product = tile.logits.T @ tile.hidden
             part = product if tile.rows.start == 0 else part.add_(product)
-            if tile.rows.stop == len(hidden):
+            if tile.rows.stop == hidden.shape[0]:
                 grad_weight[columns] = part
-    if grad_weight is not None and len(hidden) == 0:
+    if grad_weight is not None and hidden.shape[0] == 0:
         grad_weight.zero_()
     return None if grad_hidden is None else grad_hidden.to(hidden.dtype), grad_weight, grad_bias
 
@@ -246,10 +246,10 @@ def sample(
                 logits[rows].contiguous(), column_bias, _of_rows(temperature, rows), top_k if top_k is None else top_k[rows],
                 top_p if top_p is None else top_p[rows], min_p, seed[rows], position[rows], greedy[rows],
             )
-            for rows in (slice(start, start + step) for start in range(0, max(1, len(logits)), step))
+            for rows in (slice(start, start + step) for start in range(0, max(1, logits.shape[0]), step))
         ]  # fmt: skip
         return SampleOutput(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
-    token, valid = torch.empty(len(logits), dtype=torch.int64), torch.empty(len(logits), dtype=torch.bool)
+    token, valid = torch.empty(logits.shape[0], dtype=torch.int64), torch.empty(logits.shape[0], dtype=torch.bool)
     raw, processed, entropy = _rows_like(logits)
     _native().sample(
         _lend(logits), _vector(column_bias), _vector(temperature), _vector(top_k), _vector(top_p), min_p,

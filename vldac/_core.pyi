@@ -633,9 +633,10 @@ class RowKernels:
         states: object,
         total: object,
     ) -> None:
-        """Counts a tile of logits F in states [N, 5] float64 (initially -inf, 0, 0, 0, 0).
+        """Counts a tile of logits F in states [N, 5] float64, which the tile of column 0 initialises.
 
-        With total [N, H] F the tile becomes e^(z - max) and total is rescaled to the new maximum, so that tile @ weight can be added.
+        With total [N, H] F the tile becomes e^(z - max) and total is rescaled to the new maximum, so that tile @ weight can be added;
+        not at column 0, where total may be anything.
         """
 
     def finish_tiles(

@@ -124,6 +124,7 @@ void fold_tiles(const RowKernels<F>& kernels, const Matrix& tile, size_t first, 
   parallel_for(tile.rows, grain_of(tile.columns), [&](size_t row) {
     F* x = reinterpret_cast<F*>(tile.row(row));
     int64_t target = options.target[row];
+    if (first == 0) states[row] = {};
     if (target == options.ignore_index) {
       if (total) std::fill_n(x, tile.columns, F(0));
       return;

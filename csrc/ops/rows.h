@@ -158,14 +158,14 @@ void gradient_rows(const RowKernels<F>& kernels, Element element, const Matrix& 
 // A row of a log-softmax that arrives tile by tile.
 struct TileState {
   Partial partial;
-  double target;  // z there
-  double slope;   // of the soft-cap there; 0 where the target is excluded
+  double target = 0;  // z there
+  double slope = 0;   // of the soft-cap there; 0 where the target is excluded
 };
 
 inline constexpr size_t kTileStateDoubles = sizeof(TileState) / sizeof(double);
 static_assert(sizeof(TileState) == 5 * sizeof(double));
 
-// Counts one tile of every row. With `total` [rows, hidden], which sums e^(z - max) W over earlier tiles, the tile is replaced by this
+// Counts one tile of every row; that of column 0 begins anew. With `total` [rows, hidden], which sums e^(z - max) W over earlier tiles, the tile is replaced by this
 // tile's e^(z - max) and total is brought to the new maximum; otherwise the tile is left in any state.
 template <class F>
 void fold_tiles(const RowKernels<F>& kernels, const Matrix& tile, size_t first, const RowOptions<F>& options, TileState* states, F* total,
