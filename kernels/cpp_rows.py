@@ -187,7 +187,7 @@ def linear_logprob(
             sums = total[rows]
             picked = weight.index_select(0, target[rows].masked_fill(is_ignored[rows], 0)).to(wide).contiguous()
         native.finish_tiles(
-            _lend(target[rows]), _vector(_of_rows(temperature, rows)), ignore_index, _lend(states[rows]),
+            _lend(target[rows]), _vector(_of_rows(temperature, rows)), softcap, ignore_index, _lend(states[rows]),
             _lend(logprob[rows]), _lend(entropy[rows]), _lend(lse[rows]), _lend(sums), _lend(picked),
         )  # fmt: skip
     gradient = hidden.new_empty(0, hidden.shape[1]) if total is None else total[:count].to(dtype)

@@ -643,6 +643,7 @@ class RowKernels:
         self,
         target: object,
         temperature: object,
+        softcap: float,
         ignore_index: int,
         states: object,
         logprob: object,

@@ -126,13 +126,13 @@ class PyRowKernels {
     });
   }
 
-  void finish_tiles(const py::object& target, const py::object& temperature, int64_t ignore_index, const py::object& states,
+  void finish_tiles(const py::object& target, const py::object& temperature, double softcap, int64_t ignore_index, const py::object& states,
                     const py::object& logprob, const py::object& entropy, const py::object& lse, const py::object& total,
                     const py::object& picked) const {
     TensorView view(logprob, "logprob");
     visit(view, [&]<class F>(F) {
       size_t rows = view.count(), hidden = 0;
-      Options<F> options(Matrix{nullptr, rows, 1, 0}, py::none(), temperature, 0);
+      Options<F> options(Matrix{nullptr, rows, 1, 0}, py::none(), temperature, softcap);
       options.value.target = items<int64_t>(target, "target", rows);
       options.value.ignore_index = ignore_index;
       auto results = results_of<F>(logprob, entropy, lse, rows);
@@ -216,7 +216,7 @@ void bind_kernel_rows(py::module_& module) {
            py::arg("ignore_index"), py::arg("lse"), py::arg("entropy"), py::arg("out"))
       .def("fold_tile", &PyRowKernels::fold_tile, py::arg("tile"), py::arg("first_column"), py::arg("vocabulary"), py::arg("target"),
            py::arg("column_bias"), py::arg("temperature"), py::arg("softcap"), py::arg("ignore_index"), py::arg("states"), py::arg("total"))
-      .def("finish_tiles", &PyRowKernels::finish_tiles, py::arg("target"), py::arg("temperature"), py::arg("ignore_index"),
+      .def("finish_tiles", &PyRowKernels::finish_tiles, py::arg("target"), py::arg("temperature"), py::arg("softcap"), py::arg("ignore_index"),
            py::arg("states"), py::arg("logprob"), py::arg("entropy"), py::arg("lse"), py::arg("total"), py::arg("picked"))
       .def("sample", &PyRowKernels::sample, py::arg("logits"), py::arg("column_bias"), py::arg("temperature"), py::arg("top_k"),
            py::arg("top_p"), py::arg("min_p"), py::arg("seed"), py::arg("position"), py::arg("greedy"), py::arg("token"),

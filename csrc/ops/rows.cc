@@ -67,6 +67,12 @@ void write_row(size_t row, const Partial& partial, double target, bool is_ignore
   results.lse[row] = static_cast<F>(is_ignored ? 0 : is_valid ? partial.lse() : nan);
 }
 
+// A soft-cap would make a finite number of -inf: there the target is counted with the others.
+template <class F>
+bool is_apart(const RowOptions<F>& options) {
+  return options.softcap <= 0;
+}
+
 }  // namespace
 
 template <class F>
@@ -139,6 +145,8 @@ void fold_tiles(const RowKernels<F>& kernels, const Matrix& tile, size_t first, 
       double t = columns.softcap > 0 ? state.target * static_cast<double>(columns.temperature) / static_cast<double>(columns.softcap) : 0;
       bool is_excluded = columns.bias && columns.bias[here] == -std::numeric_limits<F>::infinity();
       state.slope = is_excluded ? 0 : 1 - t * t;
+      // Kept apart: 1 - p of a sure token is what the others have, and not a difference of two numbers near 1.
+      if (is_apart(options)) x[here] = -std::numeric_limits<F>::infinity();
     }
     if (!total) return kernels.fold[0](x, tile.columns, columns, state.partial);
     double scale = kernels.exponentiate(x, tile.columns, columns, state.partial);
@@ -154,12 +162,17 @@ void finish_tiles(size_t rows, const RowOptions<F>& options, const TileState* st
   parallel_for(rows, grain_of(hidden), [&](size_t row) {
     const TileState& state = states[row];
     bool is_ignored = options.target[row] == options.ignore_index;
-    write_row(row, state.partial, state.target, is_ignored, results);
+    Partial whole = state.partial;
+    if (is_apart(options)) whole.count(state.target);
+    write_row(row, whole, state.target, is_ignored, results);
     if (!total) return;
     F* sum = total + row * hidden;
     const F* chosen = picked + row * hidden;
-    F temperature = options.temperature[row * options.temperature_step];
-    F share = static_cast<F>(1 / (state.partial.sum * static_cast<double>(temperature))), own = static_cast<F>(state.slope) / temperature;
+    double temperature = static_cast<double>(options.temperature[row * options.temperature_step]);
+    // Of e^(z - max of what total sums): total / sum is what the others have, 1 - p of the target their share.
+    double unit = std::exp(state.partial.max - whole.max) / (whole.sum * temperature);
+    F share = static_cast<F>(unit);
+    F own = static_cast<F>(state.slope * (is_apart(options) ? unit * state.partial.sum : 1 / temperature));
     for (size_t i = 0; i < hidden; ++i) sum[i] = is_ignored ? 0 : (own != 0 ? own * chosen[i] : 0) - share * sum[i];
   });
 }

@@ -50,6 +50,12 @@ struct Partial {
     moment += scale * (later.moment + later.shift_to(max) * later.sum);
     sum += scale * later.sum;
   }
+  // Counts one column more.
+  void count(double z) {
+    if (z == -std::numeric_limits<double>::infinity()) return;
+    if (!std::isfinite(z)) sum = std::numeric_limits<double>::quiet_NaN();
+    merge({z, 1, 0});
+  }
   // Makes `higher` the maximum; returns what earlier exponentials are to be multiplied by.
   double raise(double higher) {
     double scale = scale_to(higher);
@@ -157,7 +163,7 @@ void gradient_rows(const RowKernels<F>& kernels, Element element, const Matrix& 
 
 // A row of a log-softmax that arrives tile by tile.
 struct TileState {
-  Partial partial;
+  Partial partial;    // of all columns but the target (of all, with a soft-cap)
   double target = 0;  // z there
   double slope = 0;   // of the soft-cap there; 0 where the target is excluded
 };
@@ -171,7 +177,7 @@ template <class F>
 void fold_tiles(const RowKernels<F>& kernels, const Matrix& tile, size_t first, const RowOptions<F>& options, TileState* states, F* total,
                 size_t hidden);
 
-// Results, and `total` turned into d logprob / d hidden: (slope W_target - total / sum) / temperature. picked [rows, hidden] is W_target.
+// Results, and `total` turned into d logprob / d hidden: (slope (1 - p) W_target - the others' p W) / temperature. picked [rows, hidden] is W_target.
 template <class F>
 void finish_tiles(size_t rows, const RowOptions<F>& options, const TileState* states, const RowResults<F>& results, F* total,
                   const F* picked, size_t hidden);
