@@ -15,6 +15,11 @@ is no `rollout/return_mean`). The same keys go to TensorBoard, wandb and trackio
 Names end in their unit: `_s` seconds, `_bytes`, `_frac` a share from 0 to 1. A *step* is an environment step, an *update* one rollout
 with its optimisation, a *response* the generated text of one step.
 
+During value warm-up (`policy/is_frozen` 1) only the value head is trained, on hidden states that the rollout kept. The policy is run
+for the first micro-batch alone, which gives `policy/first_ratio_deviation` and `policy/decode_mismatch_*` (of that micro-batch). What
+needs the loss of the policy has no value in such an update: `policy/loss`, `policy/kl_*`, `policy/clip_frac`, `policy/ratio_max` and
+`optim/grad_norm_policy`.
+
 This page is written by `python docs/make_metrics.py`.
 """
 

@@ -91,6 +91,7 @@ def _rollout_state(rollout: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any
     if filled:
         by_env = {name: getattr(buffer, name).reshape(buffer.num_envs, buffer.steps, -1) for name in _COLUMNS}
         tensors |= {f"rollout/{name}": torch.from_numpy(column[:, :filled].copy()) for name, column in by_env.items()}
+        tensors["rollout/value_input"] = torch.stack(rollout.value_inputs).cpu()  # [filled, E, H]
     unique: dict[int, int] = {}
     for prompt in prompts:
         if id(prompt.ids) not in unique:
@@ -272,6 +273,12 @@ def _restore_rollout(rollout: Any, tensors: dict[str, torch.Tensor], state: dict
             expected=f"{buffer.num_envs} environments with frames of {buffer.frames.shape[2:]}, and a trainer that has not played",
             got=f"frames of shape {frames.shape}", where=str(path), do="resume with the run's own configuration",
         )  # fmt: skip
+    is_partial = bool(tensors["rollout/filled"].any())
+    if is_partial and "rollout/value_input" not in tensors:
+        raise CheckpointError(
+            expected="the hidden states of the steps taken (rollout/value_input)", got="none: written before they were kept",
+            where=str(path), do="go on from the last whole update's checkpoint with --resume-from",
+        )  # fmt: skip
     buffer.frames[:, : frames.shape[1]] = frames
     for name in _ENV_COLUMNS:
         getattr(buffer, name)[:] = tensors[f"rollout/{name}"].numpy()
@@ -279,6 +286,8 @@ def _restore_rollout(rollout: Any, tensors: dict[str, torch.Tensor], state: dict
     for name in _COLUMNS if filled else ():
         column = getattr(buffer, name).reshape(buffer.num_envs, buffer.steps, -1)
         column[:, :filled] = tensors[f"rollout/{name}"].numpy()
+    if is_partial:
+        rollout.value_inputs = list(tensors["rollout/value_input"].to(rollout.policy.device))
     rollout.rounds_done = state["rounds_done"]
     rollout.episodes = [EpisodeEnd(**episode) for episode in state["episodes"]]
     rollout.prompts = [

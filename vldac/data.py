@@ -40,6 +40,8 @@ class RolloutBatch:
     """[S]; the encoded frames of each step's prompt, oldest first."""
     bootstrap: np.ndarray
     """[E] float64, value of the observation after each environment's last step."""
+    value_input: torch.Tensor
+    """[S, H] in the model's dtype, on the policy's device: the hidden states that `buffer.value` was read from."""
     episodes: list[EpisodeEnd]
     seconds: dict[str, float]
     tracks: Tracks | None = None

@@ -99,6 +99,8 @@ class Responses:
     """[B] float32, mean over the row's tokens"""
     value: torch.Tensor
     """[B] float32, from the prefill"""
+    value_input: torch.Tensor
+    """[B, H] in the model's dtype, on the policy's device: the prefill's hidden states that the values were read from"""
     has_end: np.ndarray
     """[B] bool, False where the response was cut at the limit"""
 
@@ -367,7 +369,8 @@ class Policy(nn.Module):
         cache = DynamicCache()
         mask = batch.attention_mask
         hidden = self._trunk(batch.input_ids, mask, batch.positions, batch.embeds, batch.deepstack, cache)[:, -1]
-        value = self.value_head(hidden)
+        value_input = hidden.clone()  # the rows alone, without the prompts around them
+        value = self.value_head(value_input)
         embedding = self.network.get_input_embeddings()
         rows = torch.arange(count, device=self.device)
         seeds = seeds.to(self.device)
@@ -420,6 +423,7 @@ class Policy(nn.Module):
             logprob=[logprob_rows[i, :n].clone() for i, n in enumerate(host_lengths)],
             entropy=((entropies * within).sum(1) / lengths).cpu(),
             value=value.cpu(),
+            value_input=value_input,
             has_end=ended.cpu().numpy(),
         )
 

@@ -53,6 +53,8 @@ class Rollout:
         """Full buffers before this one."""
         self.prompts: list[Prompt] = []
         """[steps written], time-major: the prompts of the running buffer"""
+        self.value_inputs: list[torch.Tensor] = []
+        """One [E, H] per round written, as `Responses.value_input`: never computed twice, so a checkpoint holds them, too"""
         self.episodes: list[EpisodeEnd] = []
 
     @property
@@ -63,7 +65,7 @@ class Rollout:
     def collect(self) -> RolloutBatch:
         """Take T steps in every environment. Raises Stopped between two steps when `should_stop` says so."""
         if self.buffer.is_full:
-            self.buffer, self.prompts, self.episodes = self.buffer.next(), [], []
+            self.buffer, self.prompts, self.value_inputs, self.episodes = self.buffer.next(), [], [], []
             self.rounds_done += 1
         seconds: dict[str, float] = defaultdict(float)
         self._tracker = Tracker(self.env, self.steps_per_env) if self._is_tracked() else None
@@ -82,6 +84,7 @@ class Rollout:
             prompts=_env_major(self.prompts, self.num_envs),
             features=[column[e] for e in self.env_ids for column in windows],
             bootstrap=bootstrap,
+            value_input=torch.stack(self.value_inputs, dim=1).flatten(0, 1),
             episodes=list(self.episodes),
             seconds=dict(seconds),
             tracks=self._tracker.tracks() if self._tracker else None,
@@ -135,6 +138,7 @@ class Rollout:
             np.array([bool(f.get("fault")) for f in final]), obs["image"],
         )  # fmt: skip
         self.prompts += answers.prompts
+        self.value_inputs.append(answers.said.value_input)
         self.episodes += [
             EpisodeEnd(
                 success=bool(f["success"]), episode_return=float(f["return"]), length=int(f["length"]),

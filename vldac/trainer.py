@@ -81,8 +81,7 @@ class Trainer:
         self._set_learning_rates(update)
         seconds: dict[str, float] = {}
         tick = time.perf_counter()
-        needs_reference = not is_frozen and config.algorithm.kl_coef > 0
-        logprobs = self._old_logprobs(batch, needs_reference=needs_reference)
+        logprobs = self._old_logprobs(batch, is_frozen=is_frozen)
         seconds["time/reference_s"] = time.perf_counter() - tick
         tick = time.perf_counter()
         advantages = step_advantages(
@@ -105,11 +104,14 @@ class Trainer:
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _old_logprobs(self, batch: RolloutBatch, *, needs_reference: bool) -> OldLogprobs:
-        """Old log-probs from where the configuration says, and those of the initial policy."""
+    def _old_logprobs(self, batch: RolloutBatch, *, is_frozen: bool) -> OldLogprobs:
+        """Old log-probs from where the configuration says, and those of the initial policy where the loss needs them.
+
+        A frozen update reads the first micro-batch alone: no more than that is scored for it.
+        """
         config, temperature = self.config, self.config.rollout.temperature
         minibatches = epoch_plan(config, batch.lengths(), update=self.updates_done, epoch=0)
-        plan = [rows for minibatch in minibatches for rows in minibatch]
+        plan = minibatches[0][:1] if is_frozen else [rows for minibatch in minibatches for rows in minibatch]
         source = config.rollout.old_logprob
         if source == "auto":
             source = "decode" if config.model.dtype == "float32" else "trainer"
@@ -118,7 +120,7 @@ class Trainer:
         else:
             old = [batch.decode_logprob(i) for i in range(len(batch))]
         reference = None
-        if needs_reference:
+        if not is_frozen and config.algorithm.kl_coef > 0:
             with self.policy.reference():
                 reference = score(self.policy, batch, plan, temperature=temperature)
         return OldLogprobs(old=old, reference=reference)

@@ -2,11 +2,14 @@
 
 Every environment step has equal weight: the mean over the tokens inside a step, then the mean over the steps of the
 optimiser batch. Weights are divided by global counts, so no split into micro-batches changes the gradient beyond rounding.
+
+Value warm-up trains the value head alone, on the hidden states that the rollout read its values from; the trunk runs once, on the
+first micro-batch, for the self-checks. The weights below the head have not moved since, so these are the states that it would compute
+again, up to rounding (in bfloat16 that of bfloat16): before the first step the head's values are the recorded ones.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import time
 from collections import defaultdict
@@ -33,7 +36,7 @@ Rows = np.ndarray
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OldLogprobs:
-    """Per step [tokens] float32 vectors."""
+    """Per step [tokens] float32 vectors; empty where nothing was scored (see `Trainer._old_logprobs`)."""
 
     old: list[torch.Tensor]
     reference: list[torch.Tensor] | None
@@ -105,21 +108,29 @@ def microbatch_loss(
         ratio_guard=algorithm.ratio_guard,
         backend=vector_backend(config.model.kernels),
     )
-    values, _ = value_loss(
-        evaluation.value,
-        torch.from_numpy(batch.buffer.value[rows]).float().to(device),
-        advantages.returns[index].to(device),
-        weight,
-        clip=algorithm.value_clip,
+    return policy_loss, value_loss_of(evaluation.value, batch, rows, advantages, config, total_weight), stats
+
+
+def value_loss_of(
+    value: torch.Tensor, batch: RolloutBatch, rows: Rows, advantages: Advantages, config: TrainConfig, total_weight: float
+) -> torch.Tensor:  # fmt: skip
+    """Return the value loss of `rows`, whose values are `value` [B] float32; already divided by the global weight."""
+    index = torch.from_numpy(rows)
+    loss, _ = value_loss(
+        value,
+        torch.from_numpy(batch.buffer.value[rows]).float().to(value.device),
+        advantages.returns[index].to(value.device),
+        (advantages.weight[index] / total_weight).to(value.device),
+        clip=config.algorithm.value_clip,
         backend=vector_backend(config.model.kernels),
     )
-    return policy_loss, values, stats
+    return loss
 
 
 def check_first_ratio(evaluation: Evaluation, old: torch.Tensor, *, limit: float) -> float:
     """Return max |log-ratio| before any optimiser step; above `limit` the scoring path differs from the sampling path."""
-    deviation = float((evaluation.logprob.detach().cpu() - old).abs().max()) if len(old) else 0.0
-    highest = float(evaluation.logprob.detach().max()) if len(old) else 0.0
+    deviation = float((evaluation.logprob.detach().cpu() - old).abs().max()) if len(evaluation.logprob) else 0.0
+    highest = float(evaluation.logprob.detach().max()) if len(evaluation.logprob) else 0.0
     if not np.isfinite(deviation) or deviation > limit or highest > 1e-5:
         raise SelfCheckError(
             expected=f"ratio 1 at the first micro-batch (|log-ratio| <= {limit:g}) and log-probs <= 0",
@@ -141,15 +152,20 @@ class Updater:
     ) -> dict[str, float]:
         """Run all epochs; return metrics. With `is_frozen` only the value head moves (value warm-up)."""
         means, lengths = _Means(), batch.lengths()
+        if is_frozen:
+            self._check_policy(batch, logprobs, epoch_plan(self.config, lengths, update=update, epoch=0)[0][0], means)
         for epoch in range(self.config.optim.epochs):
             for minibatch in epoch_plan(self.config, lengths, update=update, epoch=epoch):
                 rows = np.concatenate(minibatch)
                 total_weight = float(advantages.weight[torch.from_numpy(rows)].sum())
                 if total_weight == 0:
                     continue
-                loss = torch.zeros((), device=self.policy.device)
-                for part in minibatch:
-                    loss += self._accumulate(batch, part, advantages, logprobs, total_weight, is_frozen, means)
+                if is_frozen:
+                    loss = self._accumulate_values(batch, rows, advantages, total_weight, means)
+                else:
+                    loss = torch.zeros((), device=self.policy.device)
+                    for part in minibatch:
+                        loss += self._accumulate(batch, part, advantages, logprobs, total_weight, means)
                 self._step(
                     loss, batch, rows, advantages, logprobs, f"update {update + 1}, epoch {epoch + 1}", is_frozen, means
                 )
@@ -157,34 +173,59 @@ class Updater:
         return means.metrics() | gaps
 
     def _accumulate(
-        self, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, total_weight: float,
-        is_frozen: bool, means: _Means,
+        self, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, total_weight: float, means: _Means
     ) -> torch.Tensor:  # fmt: skip
         """Forward and backward of one micro-batch; returns its detached part of the loss."""
         config, tick = self.config, time.perf_counter()
-        with torch.set_grad_enabled(not is_frozen):
-            evaluation = self.policy(token_batch(self.policy, batch, rows), temperature=config.rollout.temperature)
-        if is_frozen:
-            evaluation = dataclasses.replace(evaluation, value=self.policy.value_head(evaluation.value_input))
-        if means.first_deviation is None:
-            limit = 1e-4 if "first-ratio" not in config.waive else float("inf")
-            means.first_deviation = check_first_ratio(
-                evaluation, torch.cat([logprobs.old[r] for r in rows]), limit=limit
-            )
-        if not means.norms:  # before the first optimiser step the weights are those that sampled
-            decoded = torch.cat([batch.decode_logprob(r) for r in rows]).to(evaluation.logprob.device)
-            means.gaps.append((evaluation.logprob.detach() - decoded).abs())
+        evaluation = self.policy(token_batch(self.policy, batch, rows), temperature=config.rollout.temperature)
+        self._compare(evaluation, batch, rows, logprobs, means)
         policy_loss, values, stats = microbatch_loss(
             evaluation, batch, rows, advantages, logprobs, config, total_weight
         )
-        loss = config.algorithm.value_coef * values + (0.0 if is_frozen else policy_loss)
+        loss = config.algorithm.value_coef * values + policy_loss
         means.seconds["time/forward_s"] += time.perf_counter() - tick
         tick = time.perf_counter()
         loss.backward()
         means.seconds["time/backward_s"] += time.perf_counter() - tick
         weight = float(advantages.weight[torch.from_numpy(rows)].sum())
-        means.add(policy_loss.detach() * total_weight, values.detach() * total_weight, stats, weight)
+        means.add_policy(policy_loss.detach() * total_weight, stats, weight)
+        means.add_values(values.detach() * total_weight, weight)
         return loss.detach()
+
+    def _accumulate_values(
+        self, batch: RolloutBatch, rows: Rows, advantages: Advantages, total_weight: float, means: _Means
+    ) -> torch.Tensor:
+        """Forward and backward of the value head on an optimiser batch; returns its detached loss."""
+        tick = time.perf_counter()
+        value = self.policy.value_head(batch.value_input[torch.from_numpy(rows)])
+        values = value_loss_of(value, batch, rows, advantages, self.config, total_weight)
+        loss = self.config.algorithm.value_coef * values
+        means.seconds["time/forward_s"] += time.perf_counter() - tick
+        tick = time.perf_counter()
+        loss.backward()
+        means.seconds["time/backward_s"] += time.perf_counter() - tick
+        means.add_values(values.detach() * total_weight, total_weight)
+        return loss.detach()
+
+    @torch.no_grad()
+    def _check_policy(self, batch: RolloutBatch, logprobs: OldLogprobs, rows: Rows, means: _Means) -> None:
+        """Score one micro-batch of a frozen update for the comparisons that every update makes."""
+        tick = time.perf_counter()
+        evaluation = self.policy(token_batch(self.policy, batch, rows), temperature=self.config.rollout.temperature)
+        self._compare(evaluation, batch, rows, logprobs, means)
+        means.seconds["time/forward_s"] += time.perf_counter() - tick
+
+    def _compare(
+        self, evaluation: Evaluation, batch: RolloutBatch, rows: Rows, logprobs: OldLogprobs, means: _Means
+    ) -> None:
+        """Check the first micro-batch's ratio; until the weights move, note how far decoding is from this path."""
+        if means.first_deviation is None:
+            limit = 1e-4 if "first-ratio" not in self.config.waive else float("inf")
+            old = torch.cat([logprobs.old[r] for r in rows])
+            means.first_deviation = check_first_ratio(evaluation, old, limit=limit)
+        if not means.norms:  # before the first optimiser step the weights are those that sampled
+            decoded = torch.cat([batch.decode_logprob(r) for r in rows]).to(evaluation.logprob.device)
+            means.gaps.append((evaluation.logprob.detach() - decoded).abs())
 
     def _step(
         self, loss: torch.Tensor, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, where: str,
@@ -231,6 +272,7 @@ def dump_of(batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: O
         "returns": advantages.returns[index],
         "weight": advantages.weight[index],
         "value": torch.from_numpy(batch.buffer.value[rows]),
+        "value_input": batch.value_input[index].cpu(),
         "reward": torch.from_numpy(batch.buffer.reward[rows]),
     }
     if logprobs.reference is not None:
@@ -249,19 +291,22 @@ class _Means:
         self.norms: dict[str, list[float]] = defaultdict(list)
         self.first_deviation: float | None = None
         self.gaps: list[torch.Tensor] = []
-        """|log-ratio| between decoding and this path, of the steps of the first optimiser batch"""
+        """|log-ratio| between decoding and this path, of the first optimiser batch's steps (frozen: micro-batch's)"""
         self._sums: dict[str, Any] = defaultdict(float)
         self._ratio_max: list[torch.Tensor] = []
         self._weight = 0.0
 
-    def add(self, policy_loss: torch.Tensor, values: torch.Tensor, stats: Any, weight: float) -> None:
-        """policy_loss and values: sums over the micro-batch's steps. stats: means over them. weight: their number."""
-        self._sums["policy/loss"] += policy_loss
-        self._sums["value/loss"] += values
+    def add_values(self, loss: torch.Tensor, weight: float) -> None:
+        """loss: sum over steps. weight: their number."""
+        self._sums["value/loss"] += loss
+        self._weight += weight
+
+    def add_policy(self, loss: torch.Tensor, stats: Any, weight: float) -> None:
+        """loss: sum over the steps whose values are added, too. stats: means over them. weight: their number."""
+        self._sums["policy/loss"] += loss
         for key in self.KEYS:
             self._sums[f"policy/{key}"] += getattr(stats, key) * weight
         self._ratio_max.append(stats.ratio_max)
-        self._weight += weight
 
     def metrics(self) -> dict[str, float]:
         result = {key: float(value) / max(self._weight, 1.0) for key, value in self._sums.items()}
