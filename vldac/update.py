@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from vldac.kernels import ppo_clip_loss, value_loss
 from vldac.kernels.dispatch import vector_backend
 from vldac.optim import clip_and_step
 from vldac.policy import Evaluation, Policy, TokenBatch, collate
+from vldac.spans import span, time_metrics
 
 Rows = np.ndarray
 """[steps of a micro-batch] int64, positions in the batch"""
@@ -150,9 +150,9 @@ class Updater:
                 loss = torch.zeros((), device=self.policy.device)
                 for part in minibatch:
                     loss += self._accumulate(batch, part, advantages, logprobs, total_weight, is_frozen, means)
-                self._step(
-                    loss, batch, rows, advantages, logprobs, f"update {update + 1}, epoch {epoch + 1}", is_frozen, means
-                )
+                where = f"update {update + 1}, epoch {epoch + 1}"
+                with span("optimizer", means.seconds):
+                    self._step(loss, batch, rows, advantages, logprobs, where, is_frozen, means)
         gaps = decode_mismatch(torch.cat(means.gaps), self.config.algorithm.clip) if means.gaps else {}
         return means.metrics() | gaps
 
@@ -161,37 +161,42 @@ class Updater:
         is_frozen: bool, means: _Means,
     ) -> torch.Tensor:  # fmt: skip
         """Forward and backward of one micro-batch; returns its detached part of the loss."""
-        config, tick = self.config, time.perf_counter()
-        with torch.set_grad_enabled(not is_frozen):
-            evaluation = self.policy(token_batch(self.policy, batch, rows), temperature=config.rollout.temperature)
-        if is_frozen:
-            evaluation = dataclasses.replace(evaluation, value=self.policy.value_head(evaluation.value_input))
-        if means.first_deviation is None:
-            limit = 1e-4 if "first-ratio" not in config.waive else float("inf")
-            means.first_deviation = check_first_ratio(
-                evaluation, torch.cat([logprobs.old[r] for r in rows]), limit=limit
+        config = self.config
+        with span("pack", means.seconds):
+            tokens = token_batch(self.policy, batch, rows)
+        with span("forward", means.seconds):
+            with torch.set_grad_enabled(not is_frozen):
+                evaluation = self.policy(tokens, temperature=config.rollout.temperature)
+            if is_frozen:
+                evaluation = dataclasses.replace(evaluation, value=self.policy.value_head(evaluation.value_input))
+            self._compare(evaluation, batch, rows, logprobs, means)
+            policy_loss, values, stats = microbatch_loss(
+                evaluation, batch, rows, advantages, logprobs, config, total_weight
             )
-        if not means.norms:  # before the first optimiser step the weights are those that sampled
-            decoded = torch.cat([batch.decode_logprob(r) for r in rows]).to(evaluation.logprob.device)
-            means.gaps.append((evaluation.logprob.detach() - decoded).abs())
-        policy_loss, values, stats = microbatch_loss(
-            evaluation, batch, rows, advantages, logprobs, config, total_weight
-        )
-        loss = config.algorithm.value_coef * values + (0.0 if is_frozen else policy_loss)
-        means.seconds["time/forward_s"] += time.perf_counter() - tick
-        tick = time.perf_counter()
-        loss.backward()
-        means.seconds["time/backward_s"] += time.perf_counter() - tick
+            loss = config.algorithm.value_coef * values + (0.0 if is_frozen else policy_loss)
+        with span("backward", means.seconds):
+            loss.backward()
         weight = float(advantages.weight[torch.from_numpy(rows)].sum())
         means.add(policy_loss.detach() * total_weight, values.detach() * total_weight, stats, weight)
         return loss.detach()
+
+    def _compare(
+        self, evaluation: Evaluation, batch: RolloutBatch, rows: Rows, logprobs: OldLogprobs, means: _Means
+    ) -> None:
+        """Check the first micro-batch's ratio; until the weights move, note how far decoding is from this path."""
+        if means.first_deviation is None:
+            limit = 1e-4 if "first-ratio" not in self.config.waive else float("inf")
+            old = torch.cat([logprobs.old[r] for r in rows])
+            means.first_deviation = check_first_ratio(evaluation, old, limit=limit)
+        if not means.norms:  # before the first optimiser step the weights are those that sampled
+            decoded = torch.cat([batch.decode_logprob(r) for r in rows]).to(evaluation.logprob.device)
+            means.gaps.append((evaluation.logprob.detach() - decoded).abs())
 
     def _step(
         self, loss: torch.Tensor, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, where: str,
         is_frozen: bool, means: _Means,
     ) -> None:  # fmt: skip
         """Step the optimisers on the accumulated gradient; a non-finite loss or gradient ends the run with the batch attached."""
-        tick = time.perf_counter()
         try:
             if not bool(torch.isfinite(loss)):
                 raise NonFiniteError(
@@ -206,7 +211,6 @@ class Updater:
         except NonFiniteError as error:
             error.batch = dump_of(batch, rows, advantages, logprobs)
             raise
-        means.seconds["time/optimizer_s"] += time.perf_counter() - tick
 
 
 def decode_mismatch(gap: torch.Tensor, clip: float) -> dict[str, float]:
@@ -269,4 +273,4 @@ class _Means:
         if self._ratio_max:
             result["policy/ratio_max"] = float(torch.stack(self._ratio_max).max())
         result["policy/first_ratio_deviation"] = self.first_deviation or 0.0
-        return result | self.seconds
+        return result | time_metrics(self.seconds)
