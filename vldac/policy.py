@@ -379,16 +379,17 @@ class Policy(nn.Module):
         lengths = torch.full((count,), max_new_tokens, dtype=torch.int64, device=self.device)
         ended = torch.zeros(count, dtype=torch.bool, device=self.device)
         for index in range(max_new_tokens):
-            sampled = sample_with_logprob(
-                head_logits(hidden, self.head_weight),
-                temperature=temperature,
-                banned_ids=self.banned_ids,
-                top_k=top_k,
-                seed=seeds[rows],
-                position=torch.full_like(rows, index),
-                greedy=greedy,
-                backend=vector_backend(self.kernels),
-            )
+            with span("sample"):
+                sampled = sample_with_logprob(
+                    head_logits(hidden, self.head_weight),
+                    temperature=temperature,
+                    banned_ids=self.banned_ids,
+                    top_k=top_k,
+                    seed=seeds[rows],
+                    position=torch.full_like(rows, index),
+                    greedy=greedy,
+                    backend=vector_backend(self.kernels),
+                )
             is_end = torch.isin(sampled.token, self.end_ids)
             tokens[rows, index] = sampled.token
             logprobs[rows, index] = sampled.logprob_raw

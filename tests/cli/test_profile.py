@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from vldac.cli import main
 from vldac.errors import ConfigError
 from vldac.profiling import Profiler, Window, parse_window, refuse_past
 
-NAMES = {"collect", "env", "encode", "generate", "prompts", "prefill", "decode", "parse", "reference", "advantage", "update",
-         "pack", "forward", "backward", "optimizer", "checkpoint"}  # fmt: skip
+NAMES = {"collect", "env", "encode", "generate", "prompts", "prefill", "sample", "decode", "parse", "reference", "advantage",
+         "update", "pack", "forward", "backward", "optimizer", "checkpoint"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,20 @@ def test_the_end_of_a_run_says_where_its_trace_is_and_a_resumed_run_takes_one_to
     trace = folder / "profile" / "trace_update_000004.json.gz"
     told = next(line for line in out.splitlines() if line.startswith("profile: "))
     assert str(trace) in told and "perfetto" in told and trace.is_file()
+
+
+def test_the_page_on_profiling_names_every_span_and_its_script_sums_a_trace(
+    capsys: pytest.CaptureFixture[str], runs: dict[str, Path]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "profiling.md").read_text(encoding="utf-8")
+    assert {name for name in {*NAMES, "record", "evaluate", "profile"} if f"| `{name}` |" not in page} == set()
+    script = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert script is not None
+    shown = "runs/quick/profile/trace_update_000003.json.gz"
+    assert shown in script[1]
+    exec(script[1].replace(shown, str(runs["profiled"] / "profile" / "trace_update_000002.json.gz")), {})
+    told = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert told >= NAMES
 
 
 @pytest.mark.parametrize(
