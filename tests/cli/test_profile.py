@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+import vldac
 from tests.cli.test_run import SMALL
 from vldac.cli import main
 from vldac.errors import ConfigError
@@ -161,3 +162,12 @@ def test_a_trace_that_cannot_be_written_is_told_and_the_run_goes_on(tmp_path: Pa
     with Profiler(Window(1, 1), tmp_path, {}).around(1, told.append):
         torch.ones(2) + 1
     assert len(told) == 1 and told[0].startswith("the trace of update 1 could not be written: ")
+
+
+def test_the_python_call_refuses_and_takes_the_same_windows(runs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="updates up to 16"):
+        vldac.train("tiny", run_dir=tmp_path / "new", profile="17:17")
+    assert not (tmp_path / "new").exists()
+    shutil.copytree(runs["plain"], tmp_path / "run", symlinks=True)
+    vldac.train("tiny", run_dir=tmp_path / "run", resume=True, profile="4:4", optim__num_updates=4)
+    assert [path.name for path in (tmp_path / "run" / "profile").iterdir()] == ["trace_update_000004.json.gz"]
