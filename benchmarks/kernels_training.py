@@ -2,12 +2,12 @@
 
     python benchmarks/kernels_training.py [--updates 20] [--steps 128]
 
-One run with the quickstart's model and settings collects and trains with `vldac.kernels.reference` in place of the kernels; every tier
-then trains on those very rollouts, and so does the reference with its log-probs in float64: the yardstick of what rounding alone does.
-Old log-probs come from the update's own path (a recorded batch is not the tier's own). Twice: at the learning rate of the recipe `paper`
-(the claim: at most 1e-4 apart), and at the quickstart's, twenty times as large, where a token at the bound of the clip can fall on
-either side of it and the distance jumps. Writes benchmarks/results/kernels_training.json: the relative distance of the adapters after
-every update. Exit code 1 if the claim does not hold.
+One run with the quickstart's model and settings collects and trains with `vldac.kernels.reference` in place of the kernels; every
+tier then trains on those very rollouts, and so does the reference with its log-probs in float64: the yardstick of what rounding
+alone does. Old log-probs come from the update's own path (a recorded batch is not the tier's own). Twice: at the learning rate of
+the recipe `paper` (the claim: at most 1e-4 apart), and at the quickstart's, twenty times as large, where a token at the bound of
+the clip can fall on either side of it and the distance jumps. Writes benchmarks/results/kernels_training.json: the relative
+distance of the adapters after every update. Exit code 1 if the claim does not hold.
 """
 
 from __future__ import annotations

@@ -54,6 +54,8 @@ class TrainArguments:
     """Remove the run folder first."""
     dry_run: Switch = False
     """Check everything, print the configuration, parameter counts and a memory estimate; write nothing."""
+    profile: str | None = None
+    """Updates A:B (first and last, from 1) to profile: a Perfetto trace of each, and Nsight's window (docs/profiling.md)."""
     settings: Annotated[TrainConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
         default_factory=TrainConfig
     )
@@ -215,7 +217,7 @@ def _yaml_value(word: str) -> list[str]:
 def _split_recipe(argv: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the recipe and the other arguments; it comes first, or stands anywhere if it cannot be a flag's value."""
     takes_value = {"--model", "--env", "--num-updates", "--num_updates", "--run-dir", "--run_dir", "--resume-from",
-                   "--resume_from"}  # fmt: skip
+                   "--resume_from", "--profile"}  # fmt: skip
     known = recipe_names()
     for index, word in enumerate(argv):
         is_first = index == 0 and not word.startswith("-")

@@ -76,6 +76,9 @@ def _train(argv: Sequence[str]) -> int:
 
     arguments, config = parse_train(argv)
     _check_resume(arguments)
+    from vldac.profiling import parse_window
+
+    profile = None if arguments.profile is None else parse_window(arguments.profile, config.optim.num_updates)
     folder = arguments.run_dir or Path(f"runs/{Path(arguments.recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
     from vldac.estimate import dry_run
     from vldac.preflight import preflight
@@ -97,7 +100,7 @@ def _train(argv: Sequence[str]) -> int:
             expected="a run folder that can be made", got=str(error), where=str(folder), do="choose another --run-dir"
         ) from error
     try:
-        run(config, folder, resume=arguments.resume, resume_from=arguments.resume_from)
+        run(config, folder, resume=arguments.resume, resume_from=arguments.resume_from, profile=profile)
     except Stopped:
         return EXIT_STOPPED
     return 0

@@ -48,13 +48,13 @@ GLOSSARY: dict[str, str] = {
     "optim/grad_norm_value": "mean gradient norm of the value head before clipping",
     "time/collect_s": "seconds of the rollout",
     "time/encode_s": "seconds of preprocessing and encoding frames",
-    "time/generate_s": "seconds of prefill and decoding",
-    "time/env_s": "seconds of parsing and stepping",
+    "time/generate_s": "seconds of prompts, prefill, decoding, parsing, and values of final observations",
+    "time/env_s": "seconds of stepping the environments",
     "time/reference_s": "seconds of scoring old and reference log-probs",
     "time/advantage_s": "seconds of GAE",
-    "time/pack_s": "seconds of packing steps into micro-batches",
+    "time/pack_s": "seconds of packing steps into micro-batches in the update",
     "time/update_s": "seconds of all epochs",
-    "time/forward_s": "seconds of forward passes in the update",
+    "time/forward_s": "seconds of forward passes and losses in the update",
     "time/backward_s": "seconds of backward passes",
     "time/optimizer_s": "seconds of clipping and optimiser steps",
     "time/checkpoint_s": "seconds of writing checkpoints",
@@ -67,6 +67,21 @@ GLOSSARY: dict[str, str] = {
     "eval/episode_length_mean": "mean length of the held-out episodes in environment steps",
     "eval/episodes": "held-out episodes played",
 }
+
+
+_HOPS = ("generate", "encode", "env", "reference", "advantage", "update")
+
+
+def time_shares(line: Mapping[str, Any]) -> dict[str, float]:
+    """Return each hop's share of an update's time, in the order in which they run; empty if the line has no times.
+
+    "rest" is what collecting spent outside the hops named here (the buffer, checks, records of tracks).
+    """
+    seconds = {hop: float(line[f"time/{hop}_s"]) for hop in _HOPS if f"time/{hop}_s" in line}
+    collecting = sum(seconds.get(hop, 0.0) for hop in ("generate", "encode", "env"))
+    seconds["rest"] = max(0.0, float(line.get("time/collect_s", 0.0)) - collecting)
+    total = sum(seconds.values())
+    return {hop: value / total for hop, value in seconds.items()} if total > 0 else {}
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:

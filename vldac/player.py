@@ -16,6 +16,7 @@ from vldac.envs import make
 from vldac.envs.catalogue import own_options
 from vldac.policy import FrameFeatures, Policy, Responses
 from vldac.prompting import Prompt
+from vldac.spans import span
 
 Window = tuple[FrameFeatures, ...]
 
@@ -103,17 +104,19 @@ class Player:
         seeds: [R] int64, sampling seeds. The fallback draws from (seed, environment + shift, counter).
         """
         rollout, names = self.config.rollout, actions_of(self.env)
-        messages = self.env.prompts()
-        windows = [self.window.of(e) for e in env_ids]
-        prompts = self.prompts([messages[e] for e in env_ids], windows)
+        with span("prompts"):
+            messages = self.env.prompts()
+            windows = [self.window.of(e) for e in env_ids]
+            prompts = self.prompts([messages[e] for e in env_ids], windows)
         said = self.policy.act(
             prompts, windows, seeds=seeds, max_new_tokens=rollout.max_new_tokens, temperature=rollout.temperature,
             top_k=rollout.top_k,
         )  # fmt: skip
-        replies = self.policy.model_info.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
-        parsed, status = parse_actions(replies, names, self.config.env.parse_mode)
-        parsed = np.where(said.has_end, parsed, -1)
-        action = resolve(parsed, self.config.env.fallback, len(names), seed, env_ids + shift, counter)
+        with span("parse"):
+            replies = self.policy.model_info.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
+            parsed, status = parse_actions(replies, names, self.config.env.parse_mode)
+            parsed = np.where(said.has_end, parsed, -1)
+            action = resolve(parsed, self.config.env.fallback, len(names), seed, env_ids + shift, counter)
         return Answers(prompts=prompts, windows=windows, said=said, action=action, status=status, is_valid=parsed >= 0)
 
     def observe(self, images: np.ndarray, ended: np.ndarray, env_ids: np.ndarray) -> None:

@@ -27,6 +27,7 @@ from vldac.kernels.dispatch import vector_backend
 from vldac.kernels.product import head_logits
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
 from vldac.prompting import Prompt, image_bytes
+from vldac.spans import span
 
 
 def pick_device(name: str) -> torch.device:
@@ -368,9 +369,10 @@ class Policy(nn.Module):
         batch, first_position = collate_left(prompts, features, self.device, self.pad_id)
         cache = DynamicCache()
         mask = batch.attention_mask
-        hidden = self._trunk(batch.input_ids, mask, batch.positions, batch.embeds, batch.deepstack, cache)[:, -1]
-        value_input = hidden.clone()  # the rows alone, without the prompts around them
-        value = self.value_head(value_input)
+        with span("prefill"):
+            hidden = self._trunk(batch.input_ids, mask, batch.positions, batch.embeds, batch.deepstack, cache)[:, -1]
+            value_input = hidden.clone()  # the rows alone, without the prompts around them
+            value = self.value_head(value_input)
         embedding = self.network.get_input_embeddings()
         rows = torch.arange(count, device=self.device)
         seeds = seeds.to(self.device)
@@ -380,16 +382,17 @@ class Policy(nn.Module):
         lengths = torch.full((count,), max_new_tokens, dtype=torch.int64, device=self.device)
         ended = torch.zeros(count, dtype=torch.bool, device=self.device)
         for index in range(max_new_tokens):
-            sampled = sample_with_logprob(
-                head_logits(hidden, self.head_weight),
-                temperature=temperature,
-                banned_ids=self.banned_ids,
-                top_k=top_k,
-                seed=seeds[rows],
-                position=torch.full_like(rows, index),
-                greedy=greedy,
-                backend=vector_backend(self.kernels),
-            )
+            with span("sample"):
+                sampled = sample_with_logprob(
+                    head_logits(hidden, self.head_weight),
+                    temperature=temperature,
+                    banned_ids=self.banned_ids,
+                    top_k=top_k,
+                    seed=seeds[rows],
+                    position=torch.full_like(rows, index),
+                    greedy=greedy,
+                    backend=vector_backend(self.kernels),
+                )
             is_end = torch.isin(sampled.token, self.end_ids)
             tokens[rows, index] = sampled.token
             logprobs[rows, index] = sampled.logprob_raw
@@ -414,7 +417,8 @@ class Policy(nn.Module):
                 cache.batch_select_indices(keep)
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
             position = (first_position[rows] + index).expand(3, -1)[..., None]
-            hidden = self._language_model(embedding(token[:, None]), mask, position, cache)[:, -1]
+            with span("decode"):
+                hidden = self._language_model(embedding(token[:, None]), mask, position, cache)[:, -1]
         host_lengths = lengths.tolist()
         token_rows, logprob_rows = tokens.cpu(), logprobs.cpu()
         within = torch.arange(max_new_tokens, device=self.device)[None] < lengths[:, None]

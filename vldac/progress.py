@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
+
+from vldac.metrics import time_shares
 
 _COLUMNS = (
     ("rollout/env_steps", "env steps", "{:,.0f}"),
@@ -80,6 +83,12 @@ def _text(metrics: Mapping[str, Any], key: str, form: str) -> str:
     return "-" if value is None or not math.isfinite(value) else form.format(value)
 
 
+def shares_text(metrics: Mapping[str, Any]) -> str:
+    """Return e.g. "generate 58 %, update 33 %, encode 7 %": an update's hops, largest first, without those below half a percent."""
+    shares = sorted(time_shares(metrics).items(), key=lambda item: -item[1])
+    return ", ".join(f"{hop} {share:.0%}".replace("%", " %") for hop, share in shares if share >= 0.005)
+
+
 class PlainProgress:
     """One line per update, for logs and pipes."""
 
@@ -95,7 +104,10 @@ class PlainProgress:
         """Print the update's line."""
         self._clock.advance(metrics)
         cells = [f"{title} {_text(metrics, key, form)}" for key, title, form in _COLUMNS]
-        self.message(f"update {self._clock.done}/{self._clock.total}  {'  '.join(cells)}  eta {self._clock.eta()}")
+        line = f"update {self._clock.done}/{self._clock.total}  {'  '.join(cells)}  eta {self._clock.eta()}"
+        whole = f"{line}  {shares_text(metrics)}".rstrip()
+        has_room = not self._stream.isatty() or len(whole) <= shutil.get_terminal_size().columns
+        self.message(whole if has_room else line)
 
     def message(self, text: str) -> None:
         """Print a line."""
@@ -147,6 +159,7 @@ class LiveProgress:
             self._live.stop()
 
     def _table(self) -> Any:
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
@@ -156,4 +169,6 @@ class LiveProgress:
         cells = [_text(self._metrics, key, form) for key, _, form in _COLUMNS]
         clock = self._clock
         table.add_row(Text(self._phase), f"{clock.done}/{clock.total}", *cells, clock.eta())
-        return table
+        shares = shares_text(self._metrics)
+        has_room = shares and len(shares) < self._console.width
+        return Group(table, Text(f" {shares}", style="dim")) if has_room else table

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vldac.errors import ConfigError
-from vldac.metrics import GLOSSARY, read_lines, read_metrics
+from vldac.metrics import GLOSSARY, read_lines, read_metrics, time_shares
 
 # Okabe-Ito palette: tells apart for the common kinds of colour blindness.
 _BLUE, _GREEN, _ORANGE, _RED, _PURPLE, _SKY = "#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9"
@@ -23,6 +25,10 @@ _PANELS = (
     ("time/env_steps_per_s", "env steps per second", "#000000"),
     ("value/loss", "value loss", _PURPLE),
 )
+_HOP_COLOURS = {
+    "generate": _BLUE, "encode": _SKY, "env": _GREEN, "rest": "#999999", "reference": _PURPLE, "advantage": "#f0e442",
+    "update": _ORANGE,
+}  # fmt: skip
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
 img{max-width:100%}table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px solid #ddd;
 text-align:left}td.number{text-align:right;font-variant-numeric:tabular-nums}pre{background:#f5f5f5;padding:1rem;
@@ -75,8 +81,13 @@ def _start_success(run_dir: Path) -> float | None:
 def _draw(lines: list[dict[str, Any]], name: str, start: float | None) -> Any:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(17, 7), layout="constrained")
-    axes = figure.subplots(2, 5)
+    shares = [time_shares(line) for line in lines]
+    has_times = any(shares)
+    figure = Figure(figsize=(17, 9.5 if has_times else 7), layout="constrained")
+    grid = figure.add_gridspec(3 if has_times else 2, 5, height_ratios=[1, 1, 0.7][: 3 if has_times else 2])
+    axes = np.array([[figure.add_subplot(grid[row, column]) for column in range(5)] for row in range(2)])
+    if has_times:
+        _share_panel(figure.add_subplot(grid[2, :]), [line["update"] for line in lines], shares)
     steps = [line.get("rollout/env_steps", line["update"]) for line in lines]
     minutes = [seconds / 60 for seconds in wall_seconds(lines)]
     over_steps, over_time = axes[:, :4].ravel(), axes[:, 4]
@@ -123,6 +134,23 @@ def _panel(axis: Any, lines: list[dict[str, Any]], x: Sequence[float], key: str,
         axis.set_ylim(-0.02, 1.02)
     elif all(lines[index][key] >= 0 for index in known):
         axis.set_ylim(0, 1.08 * max(lines[index][key] for index in known) or 1.0)
+
+
+def _share_panel(axis: Any, updates: Sequence[int], shares: Sequence[dict[str, float]]) -> None:
+    """Stack the hops' shares of time: one column per update, from half an update before its number to half after."""
+    edges = np.append(np.array(updates) - 0.5, updates[-1] + 0.5)
+    low = np.zeros(len(edges))
+    for hop, colour in _HOP_COLOURS.items():
+        own = np.array([line.get(hop, 0.0) for line in shares])
+        mean = own[[bool(line) for line in shares]].mean()
+        high = low + np.append(own, own[-1])
+        axis.fill_between(edges, low, high, step="post", color=colour, linewidth=0, label=f"{hop} {100 * mean:.1f} %")
+        low = high
+    axis.set_title("share of an update's time", fontsize=10)
+    axis.set(xlabel="update", xlim=(edges[0], edges[-1]), ylim=(0, 1), yticks=[0, 0.5, 1])
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9, frameon=False, reverse=True, title="mean")
 
 
 def _shade_frozen(axis: Any, lines: list[dict[str, Any]], steps: Sequence[float]) -> None:

@@ -7,8 +7,6 @@ on from them as if nothing had happened.
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +20,7 @@ from vldac.errors import EnvError, EnvHangError, NonFiniteError, Stopped
 from vldac.player import Answers, Player, Window
 from vldac.policy import Policy
 from vldac.prompting import Prompt
+from vldac.spans import span
 from vldac.tracks import Tracker, has_map
 
 
@@ -67,9 +66,9 @@ class Rollout:
         if self.buffer.is_full:
             self.buffer, self.prompts, self.value_inputs, self.episodes = self.buffer.next(), [], [], []
             self.rounds_done += 1
-        seconds: dict[str, float] = defaultdict(float)
+        seconds: dict[str, float] = {}
         self._tracker = Tracker(self.env, self.steps_per_env) if self._is_tracked() else None
-        with _timed(seconds, "encode"):
+        with span("encode", seconds):
             windows = self._rebuild_windows()
         while not self.buffer.is_full:
             if self.should_stop():
@@ -77,7 +76,7 @@ class Rollout:
                     f"between two environment steps, {int(self.buffer.filled[0])} of {self.steps_per_env} taken"
                 )
             windows.append(self._step(seconds))
-        with _timed(seconds, "generate"):
+        with span("generate", seconds):
             bootstrap = self._values(self.env.prompts(), [self.player.window.of(e) for e in self.env_ids])
         return RolloutBatch(
             buffer=self.buffer,
@@ -86,7 +85,7 @@ class Rollout:
             bootstrap=bootstrap,
             value_input=torch.stack(self.value_inputs, dim=1).flatten(0, 1),
             episodes=list(self.episodes),
-            seconds=dict(seconds),
+            seconds=seconds,
             tracks=self._tracker.tracks() if self._tracker else None,
         )
 
@@ -120,17 +119,17 @@ class Rollout:
             step, buffer = int(self.buffer.filled[0]), self.buffer
             is_new = buffer.next_index == 0 if step else np.ones(self.num_envs, bool)
             self._tracker.see(step, buffer.next_episode, is_new)
-        with _timed(seconds, "generate"):
+        with span("generate", seconds):
             seeds = seeding.response_seeds(config.seed, self.env_ids, counter)
             answers = self.player.answer(self.env_ids, seeds, counter, seed=config.seed)
-        with _timed(seconds, "env"):
+        with span("env", seconds):
             obs, reward, terminated, truncated, info = self._step_env(answers.action)
         if config.env.fallback == "penalty":
             reward = reward + np.where(answers.is_valid, 0.0, config.env.penalty)
         self._check_rewards(reward)
         ended = terminated | truncated
         final = final_info(info, ended)
-        with _timed(seconds, "generate"):
+        with span("generate", seconds):
             final_value = self._final_values(truncated, info, final)
         self._respond(answers)
         self.buffer.observe(
@@ -146,7 +145,7 @@ class Rollout:
             )
             for f in final if f
         ]  # fmt: skip
-        with _timed(seconds, "encode"):
+        with span("encode", seconds):
             self.player.observe(obs["image"], ended, self.env_ids)
         return answers.windows
 
@@ -198,19 +197,6 @@ class Rollout:
 
 def _env_major(time_major: list[Any], num_envs: int) -> list[Any]:
     return [time_major[i] for e in range(num_envs) for i in range(e, len(time_major), num_envs)]
-
-
-class _timed:
-    """Adds the block's wall time to `seconds[phase]`."""
-
-    def __init__(self, seconds: dict[str, float], phase: str) -> None:
-        self._seconds, self._phase = seconds, phase
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._seconds[self._phase] += time.perf_counter() - self._start
 
 
 def final_info(info: dict[str, Any], ended: np.ndarray) -> list[dict[str, Any]]:

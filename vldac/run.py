@@ -28,10 +28,12 @@ from vldac.errors import CheckpointError, ConfigError, EnvHangError, NonFiniteEr
 from vldac.evaluation import EvalResult, play_episodes
 from vldac.metrics import MetricsWriter, read_lines, read_metrics
 from vldac.model import VisionLanguageModel
+from vldac.profiling import Profiler, Window, parse_window, refuse_past
 from vldac.progress import Progress, make_progress
 from vldac.record import record_update
 from vldac.report import write_report
 from vldac.signals import StopOnSignal
+from vldac.spans import span, time_metrics
 from vldac.start import start_model
 from vldac.trainer import Trainer
 from vldac.trajectories import trajectory_updates
@@ -58,7 +60,7 @@ class TrainResult:
 def train(
     model: str | Path | VisionLanguageModel = "tiny", env: Any = None, *, config: TrainConfig | str | None = None,
     callbacks: Sequence[Callback] = (), resume_from: str | Path | None = None, run_dir: str | Path = "",
-    resume: bool = False, overwrite: bool = False, **overrides: Any,
+    resume: bool = False, overwrite: bool = False, profile: str = "", **overrides: Any,
 ) -> TrainResult:  # fmt: skip
     """Train `model` in `env` and return what the run leaves behind.
 
@@ -66,6 +68,7 @@ def train(
     same-step autoreset, `prompts()` and `action_names` (its number of environments and its id are the run's then).
     config: a TrainConfig or the name of a recipe or YAML file. Overrides are dotted settings with "__" for the dot, e.g.
     optim__num_updates=3. `resume` goes on from the run folder's last checkpoint, `resume_from` from the one that is named.
+    `profile`: updates to profile, e.g. "3:4" (docs/profiling.md).
     Raises ConfigError before anything is written, and Stopped after a SIGINT or SIGTERM, with everything saved.
     """
     loaded = model if isinstance(model, VisionLanguageModel) else None
@@ -80,12 +83,13 @@ def train(
             do="put them into the TrainConfig with dataclasses.replace",
         )  # fmt: skip
     check_config(config)
+    window = parse_window(profile, config.optim.num_updates) if profile else None
     folder = Path(run_dir or f"runs/train-{time.strftime('%Y%m%d-%H%M%S')}")
     prepare_run_dir(folder, resume or resume_from is not None, overwrite)
     vector_env = None if env is None or isinstance(env, str) else env
     return run(
         config, folder, resume=resume, resume_from=Path(resume_from) if resume_from else None, model=loaded, env=vector_env,
-        callbacks=callbacks,
+        callbacks=callbacks, profile=window,
     )  # fmt: skip
 
 
@@ -122,9 +126,10 @@ def prepare_run_dir(folder: Path, resume: bool, overwrite: bool) -> Path:
 def run(
     config: TrainConfig, folder: Path, *, resume: bool = False, resume_from: Path | None = None,
     model: VisionLanguageModel | None = None, env: Any = None, callbacks: Sequence[Callback] = (),
-    progress: Progress | None = None,
+    progress: Progress | None = None, profile: Window | None = None,
 ) -> TrainResult:  # fmt: skip
     """Run (or go on with) a configuration in a folder. Raises Stopped when a signal came; everything is saved then."""
+    refuse_past(profile, _updates_done(folder, resume, resume_from))
     config = _stored_config(config, folder) if resume or resume_from else config
     config = _with_known_textures(config, env)
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +137,7 @@ def run(
     progress = progress or make_progress(config.optim.num_updates)
     with StopOnSignal() as signals:
         try:
-            return Run(config, folder, progress, signals, callbacks).go(model, env, resume, resume_from)
+            return Run(config, folder, progress, signals, callbacks, profile).go(model, env, resume, resume_from)
         finally:
             progress.close()
 
@@ -147,6 +152,7 @@ class Run:
         progress: Progress,
         signals: StopOnSignal,
         callbacks: Sequence[Callback],
+        profile: Window | None = None,
     ) -> None:
         self.config, self.folder, self.progress, self.signals, self.callbacks = (
             config,
@@ -157,6 +163,7 @@ class Run:
         )
         self.checkpoints = folder / "checkpoints"
         self.seconds: dict[str, float] = {}
+        self.profiler = Profiler(profile, folder, self.seconds)
         self.evaluations: list[tuple[int, EvalResult]] = []
         self.metrics: list[dict[str, Any]] = []
         self.alarmed: set[str] = set()
@@ -183,9 +190,10 @@ class Run:
             notify(self.callbacks, "on_train_begin", self.trainer, self.folder)
             tick = time.perf_counter()
             while self.trainer.updates_done < config.optim.num_updates:
-                self._one_update()
+                with self.profiler.around(self.trainer.updates_done + 1, say):
+                    self._one_update()
                 self._evaluate_if_due()
-            apart = sum(self.seconds.get(name, 0.0) for name in ("evaluate", "checkpoint"))
+            apart = sum(self.seconds.get(name, 0.0) for name in ("evaluate", "checkpoint", "profile"))
             self.seconds["train"] = time.perf_counter() - tick - apart
             notify(self.callbacks, "on_train_end", self.trainer, self.metrics)
         except Stopped as stop:
@@ -233,10 +241,10 @@ class Run:
     def _one_update(self) -> None:
         """Collect, update, write the metrics, record and save if due: a kill in between repeats the update."""
         trainer, config = self.trainer, self.config
-        tick = time.perf_counter()
+        tick, seconds = time.perf_counter(), dict[str, float]()
         self.progress.phase("collect")
-        batch = trainer.collect()
-        collected = time.perf_counter() - tick
+        with span("collect", seconds):
+            batch = trainer.collect()
         notify(self.callbacks, "on_rollout_end", trainer, batch)
         self.progress.phase("update")
         try:
@@ -245,7 +253,7 @@ class Run:
             self._dump(error)
             raise
         update = trainer.updates_done
-        line["time/collect_s"] = collected
+        line |= time_metrics(seconds)
         line["time/env_steps_per_s"] = len(batch) / (time.perf_counter() - tick)
         line["memory/peak_bytes"] = peak_memory(trainer.device)
         found = alarms([*self.metrics, {"update": update, **line}], config.alarms)
@@ -260,7 +268,8 @@ class Run:
         if config.is_recorded(update):
             names, advantages = trainer.env.action_names, trainer.last_advantages
             assert advantages is not None, "an update leaves its advantages"
-            record_update(self.folder, update, trainer.policy, batch, advantages, config, names)
+            with span("record"):
+                record_update(self.folder, update, trainer.policy, batch, advantages, config, names)
         if not self._is_evaluated() and (self._is_last() or update % config.checkpoint_every == 0):
             self._save()
         refuse_collapse(self.metrics, config.alarms)
@@ -281,15 +290,15 @@ class Run:
         if known or not self._is_evaluated():
             trainer.last_evaluation = known[-1] if known else None
             return
-        tick = time.perf_counter()
         self.progress.phase("evaluate")
-        result = play_episodes(
-            trainer.policy,
-            self.config,
-            episodes=config.episodes,
-            seed=config.seed,
-            should_stop=self.signals.should_stop,
-        )
+        with span("evaluate", self.seconds):
+            result = play_episodes(
+                trainer.policy,
+                self.config,
+                episodes=config.episodes,
+                seed=config.seed,
+                should_stop=self.signals.should_stop,
+            )
         low, high = result.success_ci
         when = "before training" if update == 0 else f"after update {update}"
         self.progress.message(
@@ -305,12 +314,16 @@ class Run:
             self.writer.write(update, line | _metrics_of(result))
             self.metrics = read_metrics(self.folder)
             self._save()
-        self.seconds["evaluate"] = self.seconds.get("evaluate", 0.0) + time.perf_counter() - tick
 
     def _save(self) -> None:
         """Save a numbered checkpoint, move the links, prune. One inside a rollout is called partial."""
-        trainer, update, tick = self.trainer, self.trainer.updates_done, time.perf_counter()
         self.progress.phase("checkpoint")
+        with span("checkpoint", self.seconds):
+            path = self._write_checkpoint()
+        notify(self.callbacks, "on_checkpoint", self.trainer, path)
+
+    def _write_checkpoint(self) -> Path:
+        trainer, update = self.trainer, self.trainer.updates_done
         is_partial = int(trainer.rollout.buffer.filled[0]) > 0 and not trainer.rollout.buffer.is_full
         name = f"update_{update:06d}{'_partial' if is_partial else ''}"
         path = checkpoints.save_checkpoint(trainer, self.checkpoints / name)
@@ -322,8 +335,7 @@ class Run:
         if ranked and max(ranked)[2] == update and not is_partial:
             checkpoints.point(self.checkpoints, "best", path)
         checkpoints.prune(self.checkpoints, self.config.keep_checkpoints, {self.last_good} if self.last_good else set())
-        self.seconds["checkpoint"] = self.seconds.get("checkpoint", 0.0) + time.perf_counter() - tick
-        notify(self.callbacks, "on_checkpoint", trainer, path)
+        return path
 
     def _dump(self, error: NonFiniteError) -> None:
         """Write the offending batch where it can be looked at."""
@@ -345,6 +357,8 @@ class Run:
         best = self.checkpoints / "best"
         say(f"curve:        {folder / 'plots' / 'curve.png'}\nreport:       {folder / 'report.html'}")
         say(f"checkpoint:   {self.checkpoints / 'last'}")
+        if self.profiler.files:
+            say(self.profiler.summary())
         say("seconds:      " + ", ".join(f"{name} {value:.0f}" for name, value in self.seconds.items()))
         ends = [r for update, r in self.evaluations if update == self.trainer.updates_done]
         return TrainResult(
@@ -371,6 +385,17 @@ def _metrics_of(result: EvalResult) -> dict[str, float]:
         "eval/return_mean": result.return_mean, "eval/episode_length_mean": result.episode_length,
         "eval/episodes": float(result.episodes),
     }  # fmt: skip
+
+
+def _updates_done(folder: Path, resume: bool, resume_from: Path | None) -> int:
+    """Updates behind the run: 0 for a new one and where the checkpoint does not tell (restoring it says what is wrong)."""
+    source = resume_from or (folder / "checkpoints" / "last" if resume else None)
+    if source is None or not (source / "trainer_state.json").is_file():
+        return 0
+    try:
+        return int(json.loads((source / "trainer_state.json").read_text(encoding="utf-8"))["updates_done"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def _write_config(config: TrainConfig, folder: Path) -> None:

@@ -6,7 +6,6 @@ the value head alone until it explains the returns.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from vldac.optim import adam, cosine
 from vldac.player import build_env
 from vldac.policy import Policy, pick_device
 from vldac.rollout import Rollout
+from vldac.spans import span, time_metrics
 from vldac.update import OldLogprobs, Updater, epoch_plan, score
 
 if TYPE_CHECKING:
@@ -80,18 +80,15 @@ class Trainer:
         is_frozen = self._is_value_warmup(update)
         self._set_learning_rates(update)
         seconds: dict[str, float] = {}
-        tick = time.perf_counter()
-        logprobs = self._old_logprobs(batch, is_frozen=is_frozen)
-        seconds["time/reference_s"] = time.perf_counter() - tick
-        tick = time.perf_counter()
-        advantages = step_advantages(
-            batch, config.algorithm, seed=config.seed, update=update, kernels=config.model.kernels
-        )
+        with span("reference", seconds):
+            logprobs = self._old_logprobs(batch, is_frozen=is_frozen)
+        with span("advantage", seconds):
+            advantages = step_advantages(
+                batch, config.algorithm, seed=config.seed, update=update, kernels=config.model.kernels
+            )
         self.last_advantages = advantages
-        seconds["time/advantage_s"] = time.perf_counter() - tick
-        tick = time.perf_counter()
-        metrics = self.updater.run(batch, advantages, logprobs, update=update, is_frozen=is_frozen)
-        seconds["time/update_s"] = time.perf_counter() - tick
+        with span("update", seconds):
+            metrics = self.updater.run(batch, advantages, logprobs, update=update, is_frozen=is_frozen)
         self.is_warm = self.is_warm or self._explains(advantages.explained_variance, update)
         self.updates_done += 1
         self.env_steps += len(batch)
@@ -100,7 +97,7 @@ class Trainer:
         metrics["optim/lr"] = self.optimizers["policy"].param_groups[0]["lr"]
         metrics["optim/value_lr"] = self.optimizers["value"].param_groups[0]["lr"]
         metrics["rollout/env_steps"] = float(self.env_steps)
-        return metrics | seconds | rollout_metrics(batch)
+        return metrics | time_metrics(seconds) | rollout_metrics(batch)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -187,7 +184,7 @@ def rollout_metrics(batch: RolloutBatch) -> dict[str, float]:
         "rollout/fault_frac": float(buffer.fault.mean()),
         "rollout/repetition_frac": _repetition(batch),
     }
-    metrics |= {f"time/{phase}_s": value for phase, value in batch.seconds.items()}
+    metrics |= time_metrics(batch.seconds)
     if episodes:
         successes = sum(e.success for e in episodes)
         low, high = wilson_interval(successes, len(episodes))

@@ -11,7 +11,6 @@ again, up to rounding (in bfloat16 that of bfloat16): before the first step the 
 from __future__ import annotations
 
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from vldac.kernels import ppo_clip_loss, value_loss
 from vldac.kernels.dispatch import vector_backend
 from vldac.optim import clip_and_step
 from vldac.policy import Evaluation, Policy, TokenBatch, collate
+from vldac.spans import span, time_metrics
 
 Rows = np.ndarray
 """[steps of a micro-batch] int64, positions in the batch"""
@@ -166,9 +166,9 @@ class Updater:
                     loss = torch.zeros((), device=self.policy.device)
                     for part in minibatch:
                         loss += self._accumulate(batch, part, advantages, logprobs, total_weight, means)
-                self._step(
-                    loss, batch, rows, advantages, logprobs, f"update {update + 1}, epoch {epoch + 1}", is_frozen, means
-                )
+                where = f"update {update + 1}, epoch {epoch + 1}"
+                with span("optimizer", means.seconds):
+                    self._step(loss, batch, rows, advantages, logprobs, where, is_frozen, means)
         gaps = decode_mismatch(torch.cat(means.gaps), self.config.algorithm.clip) if means.gaps else {}
         return means.metrics() | gaps
 
@@ -176,17 +176,18 @@ class Updater:
         self, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, total_weight: float, means: _Means
     ) -> torch.Tensor:  # fmt: skip
         """Forward and backward of one micro-batch; returns its detached part of the loss."""
-        config, tick = self.config, time.perf_counter()
-        evaluation = self.policy(token_batch(self.policy, batch, rows), temperature=config.rollout.temperature)
-        self._compare(evaluation, batch, rows, logprobs, means)
-        policy_loss, values, stats = microbatch_loss(
-            evaluation, batch, rows, advantages, logprobs, config, total_weight
-        )
-        loss = config.algorithm.value_coef * values + policy_loss
-        means.seconds["time/forward_s"] += time.perf_counter() - tick
-        tick = time.perf_counter()
-        loss.backward()
-        means.seconds["time/backward_s"] += time.perf_counter() - tick
+        config = self.config
+        with span("pack", means.seconds):
+            tokens = token_batch(self.policy, batch, rows)
+        with span("forward", means.seconds):
+            evaluation = self.policy(tokens, temperature=config.rollout.temperature)
+            self._compare(evaluation, batch, rows, logprobs, means)
+            policy_loss, values, stats = microbatch_loss(
+                evaluation, batch, rows, advantages, logprobs, config, total_weight
+            )
+            loss = config.algorithm.value_coef * values + policy_loss
+        with span("backward", means.seconds):
+            loss.backward()
         weight = float(advantages.weight[torch.from_numpy(rows)].sum())
         means.add_policy(policy_loss.detach() * total_weight, stats, weight)
         means.add_values(values.detach() * total_weight, weight)
@@ -196,24 +197,23 @@ class Updater:
         self, batch: RolloutBatch, rows: Rows, advantages: Advantages, total_weight: float, means: _Means
     ) -> torch.Tensor:
         """Forward and backward of the value head on an optimiser batch; returns its detached loss."""
-        tick = time.perf_counter()
-        value = self.policy.value_head(batch.value_input[torch.from_numpy(rows)])
-        values = value_loss_of(value, batch, rows, advantages, self.config, total_weight)
-        loss = self.config.algorithm.value_coef * values
-        means.seconds["time/forward_s"] += time.perf_counter() - tick
-        tick = time.perf_counter()
-        loss.backward()
-        means.seconds["time/backward_s"] += time.perf_counter() - tick
+        with span("forward", means.seconds):
+            value = self.policy.value_head(batch.value_input[torch.from_numpy(rows)])
+            values = value_loss_of(value, batch, rows, advantages, self.config, total_weight)
+            loss = self.config.algorithm.value_coef * values
+        with span("backward", means.seconds):
+            loss.backward()
         means.add_values(values.detach() * total_weight, total_weight)
         return loss.detach()
 
     @torch.no_grad()
     def _check_policy(self, batch: RolloutBatch, logprobs: OldLogprobs, rows: Rows, means: _Means) -> None:
         """Score one micro-batch of a frozen update for the comparisons that every update makes."""
-        tick = time.perf_counter()
-        evaluation = self.policy(token_batch(self.policy, batch, rows), temperature=self.config.rollout.temperature)
-        self._compare(evaluation, batch, rows, logprobs, means)
-        means.seconds["time/forward_s"] += time.perf_counter() - tick
+        with span("pack", means.seconds):
+            tokens = token_batch(self.policy, batch, rows)
+        with span("forward", means.seconds):
+            evaluation = self.policy(tokens, temperature=self.config.rollout.temperature)
+            self._compare(evaluation, batch, rows, logprobs, means)
 
     def _compare(
         self, evaluation: Evaluation, batch: RolloutBatch, rows: Rows, logprobs: OldLogprobs, means: _Means
@@ -232,7 +232,6 @@ class Updater:
         is_frozen: bool, means: _Means,
     ) -> None:  # fmt: skip
         """Step the optimisers on the accumulated gradient; a non-finite loss or gradient ends the run with the batch attached."""
-        tick = time.perf_counter()
         try:
             if not bool(torch.isfinite(loss)):
                 raise NonFiniteError(
@@ -247,7 +246,6 @@ class Updater:
         except NonFiniteError as error:
             error.batch = dump_of(batch, rows, advantages, logprobs)
             raise
-        means.seconds["time/optimizer_s"] += time.perf_counter() - tick
 
 
 def decode_mismatch(gap: torch.Tensor, clip: float) -> dict[str, float]:
@@ -314,4 +312,4 @@ class _Means:
         if self._ratio_max:
             result["policy/ratio_max"] = float(torch.stack(self._ratio_max).max())
         result["policy/first_ratio_deviation"] = self.first_deviation or 0.0
-        return result | self.seconds
+        return result | time_metrics(self.seconds)

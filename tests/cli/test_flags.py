@@ -9,7 +9,17 @@ from vldac.arguments import parse_train, setting_types, yaml_tokens
 from vldac.configuration import load_config
 
 GOLDEN = Path(__file__).parent / "train_flags.txt"
-NAMED = ("--model", "--env", "--num-updates", "--run-dir", "--resume", "--resume-from", "--overwrite", "--dry-run")
+NAMED = (
+    "--model",
+    "--env",
+    "--num-updates",
+    "--run-dir",
+    "--resume",
+    "--resume-from",
+    "--overwrite",
+    "--dry-run",
+    "--profile",
+)
 
 
 def flags_in(help_text: str) -> list[str]:

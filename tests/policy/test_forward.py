@@ -56,7 +56,8 @@ def test_logprobs_equal_the_models_own_forward_pass(
     with torch.no_grad():
         ours = policy(batch_of(policy, rows, [0, 1, 2, 3]), temperature=temperature).logprob
     theirs = torch.cat([expected_logprob(policy, rows, row, temperature) for row in range(4)])
-    torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+    # Trunks of other shapes round otherwise: logits of about 30 have 2e-6 an ulp.
+    torch.testing.assert_close(ours, theirs, atol=2e-5 / temperature, rtol=0)
 
 
 def test_a_row_does_not_depend_on_its_neighbours_or_the_padding(

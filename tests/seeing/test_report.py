@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,3 +52,25 @@ def test_the_evaluation_before_training_is_in_the_curve(make_run: Callable[[int]
     assert "held-out evaluation" not in without and "held-out evaluation" in write_report(run)[1].read_text(
         encoding="utf-8"
     )
+
+
+@pytest.mark.parametrize("updates", [1, 3, 80])
+def test_the_curve_stacks_the_shares_of_time_where_they_are_known(
+    make_run: Callable[[int], Path], tmp_path: Path, updates: int
+) -> None:
+    run = make_run(updates)
+    assert "share of an update" not in write_report(run)[1].read_text(encoding="utf-8")
+    file = run / "metrics.jsonl"
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines[-1] |= {"time/collect_s": 3.0, "time/generate_s": 2.0, "time/encode_s": 0.5, "time/update_s": 1.0}
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    text = write_report(run)[1].read_text(encoding="utf-8")
+    told = (
+        "share of an update's time",
+        "generate 50.0 %",
+        "encode 12.5 %",
+        "rest 12.5 %",
+        "update 25.0 %",
+        "env 0.0 %",
+    )
+    assert [words for words in told if words not in text] == []
