@@ -81,7 +81,7 @@ _PEAK = """
 import sys
 import torch
 from pathlib import Path
-sys.path.insert(0, {root!r})
+sys.path.append({root!r})
 from tests.policy.conftest import Rows, save_checkpoint_folder
 from vldac.config import ModelConfig
 from vldac.model import load_model

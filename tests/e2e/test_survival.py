@@ -159,7 +159,7 @@ def test_a_signal_saves_and_the_resumed_run_ends_the_same(
 
 def test_a_second_signal_ends_at_once(run_config: TrainConfig, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    slow = dataclasses.replace(run_config, optim=dataclasses.replace(run_config.optim, epochs=400))
+    slow = dataclasses.replace(run_config, optim=dataclasses.replace(run_config.optim, epochs=400, warmup_updates=0))
     process = spawn(folder, slow)
     wait_for(lambda: (folder / "evaluations.jsonl").exists() and (folder / "evaluations.jsonl").stat().st_size, process)
     time.sleep(1.0)  # inside the long first update, which the first signal lets finish
