@@ -1,7 +1,8 @@
 """Which tier runs an operation, and why.
 
 `auto` takes the fastest tier that can: Triton on a GPU, C++ on the CPU, else torch. An explicit tier that cannot run is an error; an
-automatic step down from the tier of the device says so once. VLDAC_KERNELS names the tier that `auto` means, for a whole process.
+automatic step down from the tier of the device says so once. VLDAC_KERNELS names the tier that `auto` means, for a whole process (a
+Triton one: for scoring, as `vector_backend` says).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ OPERATIONS = (
     "linear_logprob", "linear_logprob_backward", "selective_log_softmax", "selective_log_softmax_backward", "ppo_clip_loss",
     "value_loss", "gae", "masked_whiten", "sample",
 )  # fmt: skip
+_SCORING = OPERATIONS[:4]
 _MODULES = {
     "torch": ("torch_tier",),
     "cpp": ("cpp_rows", "cpp_vectors"),
@@ -33,9 +35,8 @@ _MODULES = {
 """Modules of a back end; the first that has an operation, and what the call needs, serves it. triton_fused: one pass without logits
 where no gradient is wanted, the chunked products elsewhere."""
 NEEDS = ("gradient", "truncation")
-"""What a call may need beyond its operation: the Jacobian row of linear_logprob; top-k, top-p or min-p of sample. A module's LACKS
-says
-which of them its operations do not have."""
+"""What a call may need beyond its operation: the Jacobian row of linear_logprob; top-k, top-p or min-p of sample. A module's
+LACKS says which of them its operations do not have."""
 VARIABLE = "VLDAC_KERNELS"
 
 
@@ -66,7 +67,7 @@ def choose(
             expected=f"one of the operations {', '.join(OPERATIONS)}{nearest(operation, OPERATIONS)}", got=repr(operation),
             where="vldac.kernels.explain", do="name an operation as the list does",
         )  # fmt: skip
-    asked, source = _asked(backend)
+    asked, source = _asked(operation, backend)
     return _choose(operation, device.type, device.index, dtype, asked, source, need)
 
 
@@ -83,7 +84,7 @@ def vector_backend(backend: str) -> str:
     return backend if backend in ("torch", "cpp") else "auto"
 
 
-def _asked(backend: str) -> tuple[str, str]:
+def _asked(operation: str, backend: str) -> tuple[str, str]:
     """(back end, who asked for it) after the environment variable."""
     asked, source = backend, "backend"
     if backend == "auto" and os.environ.get(VARIABLE):
@@ -93,6 +94,8 @@ def _asked(backend: str) -> tuple[str, str]:
             expected=f"one of the back ends {', '.join(BACKENDS)}{nearest(asked, BACKENDS)}",
             got=repr(asked), where=source, do="name one of them, or leave it out",
         )  # fmt: skip
+    if source == VARIABLE and operation not in _SCORING:
+        asked = vector_backend(asked)
     return asked, source
 
 
@@ -114,23 +117,21 @@ def _choose(
     function, why_not = _find(operation, preferred, device, dtype, need)
     if function is not None:
         return Choice(backend=preferred, reason=f"{where} ({_describe(preferred)})", function=function)
-    if not why_not.startswith(
-        "it has no"
-    ):  # that would be so on every machine; a machine without the tier is told of once
+    if not why_not.startswith(_LACKING):  # so on every machine; a machine without the tier is told of once
         warnings.warn(f"{operation}: the {preferred} back end cannot run here ({why_not}); torch is used", stacklevel=4)
     function, _ = _find(operation, "torch", device, dtype, need)
     assert function is not None, "the torch tier has every operation"
     return Choice(backend="torch", reason=f"{where}; {preferred}: {why_not}", function=function)
 
 
-_NOT_BUILT = "it has no such operation"
+_LACKING = "it has no "
 
 
 def _find(
     operation: str, backend: str, device: torch.device, dtype: torch.dtype, need: str | None
 ) -> tuple[Callable[..., Any] | None, str]:
     """(the tier's function, "") or (None, why not)."""
-    why_not = _NOT_BUILT
+    why_not = f"{_LACKING}such operation"
     for name in _MODULES[backend]:
         try:
             module = _module(name)
@@ -143,7 +144,7 @@ def _find(
         if unavailable:
             return None, str(unavailable)
         if need in getattr(module, "LACKS", {}).get(operation, ()):
-            why_not = f"it has no {need}"
+            why_not = f"{_LACKING}{need}"
             continue
         return function, ""
     return None, why_not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -222,3 +223,14 @@ def test_the_environment_names_the_tier_that_auto_means(monkeypatch: pytest.Monk
         gae()
     # An explicit argument wins.
     gae(backend="torch")
+
+
+def test_a_triton_tier_named_for_the_process_is_that_of_scoring_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses and advantages have no Triton kernels that a trainer needs: a run must not end at its first loss."""
+    plain = k.explain("ppo_clip_loss")
+    monkeypatch.setenv("VLDAC_KERNELS", "triton_fused")
+    assert k.explain("ppo_clip_loss") == plain
+    gae()
+    if not torch.cuda.is_available() and not os.environ.get("TRITON_INTERPRET"):
+        with pytest.raises(KernelError, match="VLDAC_KERNELS"):
+            k.explain("linear_logprob")
