@@ -57,7 +57,6 @@ GLOSSARY: dict[str, str] = {
     "time/forward_s": "seconds of forward passes and losses in the update",
     "time/backward_s": "seconds of backward passes",
     "time/optimizer_s": "seconds of clipping and optimiser steps",
-    "time/checkpoint_s": "seconds of writing checkpoints",
     "time/env_steps_per_s": "environment steps per second, all phases included",
     "memory/peak_bytes": "largest memory in use since the start: of the GPU if there is one, else of the process",
     "eval/success_rate": "share of held-out episodes that succeeded",
