@@ -11,10 +11,12 @@ import numpy as np
 import torch
 
 from vldac.actions import actions_of, parse_actions, resolve
+from vldac.batch import FrameFeatures
 from vldac.config import EnvConfig, TrainConfig
 from vldac.envs import make
 from vldac.envs.catalogue import own_options
-from vldac.policy import FrameFeatures, Policy, Responses
+from vldac.generation import Responses
+from vldac.policy import Policy
 from vldac.prompting import Prompt
 from vldac.spans import span
 
