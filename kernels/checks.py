@@ -73,6 +73,12 @@ def positive(where: str, name: str, value: float, *, zero: bool = False) -> None
         )
 
 
+def even(where: str, name: str, value: int) -> None:
+    """An even number."""
+    if value % 2:
+        raise KernelError(expected=f"{name} even", got=str(value), where=where, do="correct the shape")
+
+
 def fraction(where: str, name: str, value: float) -> None:
     """A number in [0, 1]."""
     if not 0 <= value <= 1:

@@ -1,0 +1,90 @@
+"""The C++ tier of decoder layers at every instruction set: odd widths, the number of threads, memory that is not contiguous."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.kernels.backends import close, draw
+from vldac import _core
+from vldac.kernels import cpp_decoder, decoder_reference
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=_core.isa_tiers(), autouse=True)
+def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    cpp_decoder._native()  # hands the threads over
+    kernels = _core.DecoderKernels(request.param)
+    monkeypatch.setattr(cpp_decoder, "_native", lambda: kernels)
+    return str(request.param)
+
+
+def test_the_elements_equal_the_specification_at_every_width(isa: str) -> None:
+    for width in (*range(2, 36, 2), 62, 64, 66, 130):
+        x, up, grad = (draw(3, width, seed=seed) for seed in range(3))
+        weight = draw(width, seed=3)
+        leaves = [t.double().requires_grad_() for t in (x, up)]
+        norm = decoder_reference.rms_norm(leaves[0], weight.double(), 1e-6)
+        y, inverse = cpp_decoder.rms_norm(x, weight, 1e-6)
+        close(y, norm, 2e-6)
+        close(cpp_decoder.rms_norm_backward(grad, x, weight, inverse, False)[0],
+              torch.autograd.grad(norm, leaves[0], grad.double())[0], 1e-5)  # fmt: skip
+        gated = decoder_reference.swiglu(*leaves)
+        close(cpp_decoder.swiglu(x, up), gated, 2e-6)
+        for ours, theirs in zip(
+            cpp_decoder.swiglu_backward(grad, x, up), torch.autograd.grad(gated, leaves, grad.double()), strict=True
+        ):
+            close(ours, theirs, 5e-6)
+        heads, cos, sin = draw(3, 2, width, seed=4), draw(3, width // 2, seed=5), draw(3, width // 2, seed=6)
+        for back in (False, True):
+            turned = decoder_reference.apply_rotary(heads.double(), cos.double(), sin.double() * (-1 if back else 1))
+            close(cpp_decoder.rotary(heads, cos, sin, back), turned, 2e-6)
+
+
+def test_nothing_is_written_past_the_end_of_a_row() -> None:
+    for width in (1, 15, 17, 63):
+        store = torch.full((4, width + 5), 7.0)
+        kernels = cpp_decoder._native()
+        lend = torch.utils.dlpack.to_dlpack
+        kernels.swiglu(lend(draw(4, width)), lend(draw(4, width, seed=1)), lend(store[:, :width]))
+        assert bool((store[:, width:] == 7).all()) and not bool((store[:, :width] == 7).any())
+
+
+def everything(threads: int) -> list[Tensor]:
+    torch.set_num_threads(threads)
+    x, up, weight = draw(300, 320), draw(300, 320, seed=1), draw(320, seed=2)
+    cos, sin = draw(300, 32, seed=3), draw(300, 32, seed=4)
+    y, inverse = cpp_decoder.rms_norm(x, weight, 1e-6)
+    return [
+        y, inverse, *cpp_decoder.rms_norm_backward(up, x, weight, inverse, True), cpp_decoder.swiglu(x, up),
+        *cpp_decoder.swiglu_backward(y, x, up), cpp_decoder.rotary(x.view(300, 5, 64), cos, sin, False),
+    ]  # fmt: skip
+
+
+def test_results_do_not_depend_on_the_number_of_threads() -> None:
+    assert all(torch.equal(a, b) for a, b in zip(everything(1), everything(2), strict=True))
+
+
+def test_the_binding_refuses_what_would_be_read_or_written_out_of_bounds() -> None:
+    kernels, lend = cpp_decoder._native(), torch.utils.dlpack.to_dlpack
+    x, y, weight, inverse = draw(3, 8), draw(3, 8), draw(8), draw(3)
+    for call in (
+        lambda: kernels.rms_norm(lend(x), lend(weight[:7]), 1e-6, lend(y), lend(inverse)),
+        lambda: kernels.rms_norm(lend(x), lend(weight), 1e-6, lend(y[:2]), lend(inverse)),
+        lambda: kernels.rms_norm(lend(x.double()), lend(weight), 1e-6, lend(y), lend(inverse)),
+        lambda: kernels.swiglu(lend(x), lend(x[:, :7]), lend(y)),
+        lambda: kernels.swiglu(lend(x.T), lend(x.T), lend(y.T)),
+        lambda: kernels.rotate(lend(x.view(3, 1, 8)), lend(x[:, :4]), lend(x[:, :3]), False, lend(y)),
+    ):
+        with pytest.raises(ValueError, match="expected"):
+            call()
