@@ -112,7 +112,41 @@ def their_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), -1) * sin
 
 
-SUITES: dict[str, Callable[[], Iterator[Case]]] = {"elements": elements}
+def decoding() -> Iterator[Case]:
+    """A decoded token's attention: rows of 1 to C keys of their own behind a prefix of P, beside scaled_dot_product_attention."""
+    for rows, heads, kv_heads, width, prefix, capacity in (
+        (32, 4, 2, 16, 20, 60), (32, 4, 2, 32, 260, 100), (64, 4, 2, 32, 20, 100), (64, 4, 2, 64, 260, 160),
+        (64, 8, 2, 64, 300, 200), (64, 4, 4, 32, 0, 200),
+    ):  # fmt: skip
+        query = torch.randn(rows, heads, width)
+        cache = torch.randn(2, rows, capacity, kv_heads, width).unbind()
+        shared = torch.randn(2, prefix, kv_heads, width).unbind() if prefix else (None, None)
+        slot, length = torch.randperm(rows), torch.randint(1, capacity + 1, (rows,))
+        problem = (query, *cache, slot, length, *shared)
+        sides: dict[str, Run] = {"sdpa, padded": lambda p=problem: padded_attention(*p)}
+        for tier in ("cpp", "torch"):
+            sides[tier] = lambda p=problem, t=tier: kernels.slot_attention(*p, scale=p[0].shape[-1] ** -0.5, backend=t)
+        yield Case(f"A {rows} heads {heads}/{kv_heads} D {width} P {prefix} C {capacity}", sides)
+
+
+def padded_attention(
+    query: Tensor, key: Tensor, value: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
+    prefix_value: Tensor | None,
+) -> Tensor:  # fmt: skip
+    """The batch padded to its longest row, the prefix repeated, one call of torch."""
+    longest, prefix = int(length.max()), 0 if prefix_key is None else len(prefix_key)
+    pair = []
+    for cache, shared in ((key, prefix_key), (value, prefix_value)):
+        own = cache[slot, :longest]
+        pair.append(own if shared is None else torch.cat([shared.expand(len(own), -1, -1, -1), own], 1))
+    mask = (torch.arange(prefix + longest) < (prefix + length)[:, None])[:, None, None]
+    out = torch.nn.functional.scaled_dot_product_attention(
+        query[:, :, None], *(t.transpose(1, 2) for t in pair), attn_mask=mask, enable_gqa=True
+    )
+    return out[:, :, 0]
+
+
+SUITES: dict[str, Callable[[], Iterator[Case]]] = {"elements": elements, "decoding": decoding}
 
 if __name__ == "__main__":
     raise SystemExit(main())

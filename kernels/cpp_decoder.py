@@ -12,10 +12,22 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
 from vldac.kernels.cpp_rows import describe, share_pool
+from vldac.kernels.dispatch import ODD_WIDTH
 
 from vldac import _core
 
-__all__ = ["describe", "rms_norm", "rms_norm_backward", "rotary", "swiglu", "swiglu_backward", "unavailable"]
+__all__ = [
+    "describe",
+    "rms_norm",
+    "rms_norm_backward",
+    "rotary",
+    "slot_attention",
+    "swiglu",
+    "swiglu_backward",
+    "unavailable",
+]
+
+LACKS = {"slot_attention": (ODD_WIDTH,)}
 
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -30,6 +42,17 @@ def _native() -> _core.DecoderKernels:
     """The kernels of this machine, once torch's threads are theirs."""
     share_pool()
     return _core.DecoderKernels()
+
+
+@functools.cache
+def _attention() -> _core.AttentionKernels:
+    share_pool()
+    return _core.AttentionKernels()
+
+
+def _lend(tensor: Tensor | None) -> object:
+    """A capsule of the tensor's memory, for one call; its last stride becomes 1."""
+    return None if tensor is None else to_dlpack(_rows(tensor))
 
 
 def _rows(matrix: Tensor) -> Tensor:
@@ -77,3 +100,16 @@ def rotary(x: Tensor, cos: Tensor, sin: Tensor, is_inverse: bool) -> Tensor:
     y = x.new_empty(x.shape)
     _native().rotate(to_dlpack(_rows(x)), to_dlpack(_rows(cos)), to_dlpack(_rows(sin)), is_inverse, to_dlpack(y))
     return y
+
+
+def slot_attention(
+    query: Tensor, key_cache: Tensor, value_cache: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
+    prefix_value: Tensor | None, scale: float,
+) -> Tensor:  # fmt: skip
+    """See `DecoderTier.slot_attention`."""
+    out = query.new_empty(query.shape)
+    _attention().slot_attention(
+        _lend(query), _lend(key_cache), _lend(value_cache), to_dlpack(slot.contiguous()), to_dlpack(length.contiguous()),
+        _lend(prefix_key), _lend(prefix_value), scale, to_dlpack(out),
+    )  # fmt: skip
+    return out

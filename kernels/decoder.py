@@ -30,7 +30,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float, *, backend: str = "auto") ->
         or not 0 < eps < torch.inf
     ):
         _refuse_norm(x, weight, eps)
-    if _is_traced(x) or (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)):
+    if is_traced(x) or (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)):
         return torch.ops.vldac.rms_norm(x, weight, eps, backend)[0]  # type: ignore[no-any-return]
     return choose("rms_norm", x.device, x.dtype, backend).function(x, weight, eps)[0]  # type: ignore[no-any-return]
 
@@ -49,7 +49,7 @@ def swiglu(gate: Tensor, up: Tensor, *, backend: str = "auto") -> Tensor:
         or not gate.is_floating_point()
     ):
         _refuse_swiglu(gate, up)
-    if _is_traced(gate) or (torch.is_grad_enabled() and (gate.requires_grad or up.requires_grad)):
+    if is_traced(gate) or (torch.is_grad_enabled() and (gate.requires_grad or up.requires_grad)):
         return torch.ops.vldac.swiglu(gate, up, backend)  # type: ignore[no-any-return]
     return choose("swiglu", gate.device, gate.dtype, backend).function(gate, up)  # type: ignore[no-any-return]
 
@@ -76,12 +76,12 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor, *, backend: str = "auto") 
         _refuse_rotary(x, cos, sin)
     if cos.dtype != x.dtype or sin.dtype != x.dtype:
         cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    if _is_traced(x) or (torch.is_grad_enabled() and x.requires_grad):
+    if is_traced(x) or (torch.is_grad_enabled() and x.requires_grad):
         return torch.ops.vldac.rotary(x, cos, sin, False, backend)  # type: ignore[no-any-return]
     return choose("rotary", x.device, x.dtype, backend).function(x, cos, sin, False)  # type: ignore[no-any-return]
 
 
-def _is_traced(x: Tensor) -> bool:
+def is_traced(x: Tensor) -> bool:
     """A compiler, a fake or a meta tensor: something that wants an operator's name, not its result."""
     return torch.compiler.is_compiling() or type(x) is not Tensor or x.is_meta
 

@@ -1,4 +1,4 @@
-"""The torch operators of decoder layers: schema, fake, implementation, derivative. Public functions with checks: `decoder`."""
+"""The torch operators of decoder layers: schema, fake, implementation, derivative. Checks are in `decoder` and `attention`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from vldac.kernels.dispatch import choose
+from vldac.kernels.dispatch import ODD_WIDTH, choose
 from vldac.kernels.library import define, derivative
 from vldac.kernels.tier import accumulate_dtype
 
@@ -118,3 +118,25 @@ def _turn_back(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 derivative("rotary", _turn_back, _save_turn)
+
+# -- slot_attention: no derivative --------------------------------------------------------------------------------------
+
+
+def slot_attention(
+    query: Tensor, key_cache: Tensor, value_cache: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
+    prefix_value: Tensor | None, scale: float, backend: str,
+) -> Tensor:  # fmt: skip
+    """The operator's implementation, which a call without a tracer takes directly."""
+    need = ODD_WIDTH if query.shape[2] % 16 else None
+    tier = choose("slot_attention", query.device, query.dtype, backend, need=need)
+    return tier.function(  # type: ignore[no-any-return]
+        query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale
+    )
+
+
+define(
+    "slot_attention(Tensor query, Tensor key_cache, Tensor value_cache, Tensor slot, Tensor length, Tensor? prefix_key, "
+    "Tensor? prefix_value, float scale, str backend) -> Tensor",
+    slot_attention,
+    lambda query, *rest: query.new_empty(query.shape),
+)

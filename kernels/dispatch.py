@@ -24,6 +24,7 @@ BACKENDS = ("auto", "torch", "cpp", "triton", "triton_fused")
 OPERATIONS = (
     "linear_logprob", "linear_logprob_backward", "selective_log_softmax", "selective_log_softmax_backward", "ppo_clip_loss",
     "value_loss", "gae", "masked_whiten", "sample", "rms_norm", "rms_norm_backward", "swiglu", "swiglu_backward", "rotary",
+    "slot_attention",
 )  # fmt: skip
 _SCORING, _DECODER = OPERATIONS[:4], OPERATIONS[OPERATIONS.index("rms_norm") :]
 _MODULES = {
@@ -34,9 +35,10 @@ _MODULES = {
 }
 """Modules of a back end; the first that has an operation, and what the call needs, serves it. triton_fused: one pass without logits
 where no gradient is wanted, the chunked products elsewhere."""
-NEEDS = ("gradient", "truncation")
-"""What a call may need beyond its operation: the Jacobian row of linear_logprob; top-k, top-p or min-p of sample. A module's
-LACKS says which of them its operations do not have."""
+ODD_WIDTH = "heads whose width is no multiple of 16"
+NEEDS = ("gradient", "truncation", ODD_WIDTH)
+"""What a call may need beyond its operation: the Jacobian row of linear_logprob; top-k, top-p or min-p of sample; odd heads of
+attention. A module's LACKS says which of them its operations do not have."""
 VARIABLE = "VLDAC_KERNELS"
 
 

@@ -168,6 +168,10 @@ def _run_decoder(width: int, inner: int, heads: int, kv_heads: int, head_width: 
         tier.rotary(query, empty(rows, head_width // 2), empty(rows, head_width // 2), is_inverse)
     head = empty(rows * heads, head_width)  # Qwen3's norm of queries
     tier.rms_norm(head, empty(head_width), 1e-6)
+    slots, capacity, prefix = 64, 512, 320
+    cache, ids = empty(slots, capacity, kv_heads, head_width), empty(slots, dtype=torch.int64)
+    for shared in (empty(prefix, kv_heads, head_width), None):
+        tier.slot_attention(empty(slots, heads, head_width), cache, cache, ids, ids, shared, shared, head_width**-0.5)
 
 
 def _describe(launch: Launch) -> tuple[str, dict[str, str], dict[str, Any], dict[tuple[int, ...], list[Any]]]:

@@ -12,7 +12,16 @@ from vldac.kernels.triton_tier import describe
 
 from vldac.kernels import triton_table as table
 
-__all__ = ["describe", "rms_norm", "rms_norm_backward", "rotary", "swiglu", "swiglu_backward", "unavailable"]
+__all__ = [
+    "describe",
+    "rms_norm",
+    "rms_norm_backward",
+    "rotary",
+    "slot_attention",
+    "swiglu",
+    "swiglu_backward",
+    "unavailable",
+]
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
@@ -80,6 +89,29 @@ def rotary(x: Tensor, cos: Tensor, sin: Tensor, is_inverse: bool) -> Tensor:
             HALF=table.power_of_two(width // 2), num_warps=table.turn_warps(heads * width),
         )  # fmt: skip
     return y
+
+
+def slot_attention(
+    query: Tensor, key_cache: Tensor, value_cache: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
+    prefix_value: Tensor | None, scale: float,
+) -> Tensor:  # fmt: skip
+    """See `DecoderTier.slot_attention`. One program per row and head of keys."""
+    query, keys, values, (count, heads, width) = _rows(query), _rows(key_cache), _rows(value_cache), query.shape
+    out = query.new_empty(count, heads, width)
+    slots, capacity, kv_heads, _ = keys.shape
+    has_prefix = prefix_key is not None and prefix_value is not None and len(prefix_key) > 0
+    shared = (_rows(prefix_key), _rows(prefix_value)) if has_prefix else (None, None)  # type: ignore[arg-type]
+    strides = [(0, 0) if t is None else t.stride()[:2] for t in shared]
+    if out.numel():
+        block, warps = table.key_block(query.dtype, width)
+        launch(
+            _kernels("triton_attention").attend_slot, (count, kv_heads), query, *query.stride()[:2], keys, *keys.stride()[:3],
+            values, *values.stride()[:3], slot.contiguous(), length.contiguous(), shared[0], *strides[0], shared[1], *strides[1],
+            0 if shared[0] is None else len(shared[0]), out, slots, capacity, scale, heads, heads // kv_heads,
+            width=width, GROUP=max(16, table.power_of_two(heads // kv_heads)), WIDTH=max(16, table.power_of_two(width)),
+            BLOCK=block, num_warps=warps, num_stages=2,
+        )  # fmt: skip
+    return out
 
 
 def _kernels(name: str) -> ModuleType:

@@ -66,6 +66,11 @@ def turn_warps(items: int) -> int:
     return max(1, min(8, power_of_two(items) // 512))
 
 
+def key_block(dtype: torch.dtype, width: int) -> tuple[int, int]:
+    """(keys of a block, warps) of decoding attention: 16 KiB of keys, at least 16 of them."""
+    return max(16, min(64, 16384 // (dtype.itemsize * power_of_two(width)))), 4
+
+
 def chunk_rows(
     device: torch.device, dtype: torch.dtype, hidden: int, vocabulary: int, *, memory_bound: bool = True
 ) -> int:

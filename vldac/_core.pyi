@@ -578,6 +578,31 @@ def has_thread_pool() -> bool: ...
 def pool_threads() -> int:
     """How many threads such a loop may use now; 1 without a pool."""
 
+class AttentionKernels:
+    """Attention of vldac.kernels.cpp_decoder. Tensors come as fresh DLPack capsules (CPU, float32), absent ones as None.
+
+    The last stride of a tensor of heads is 1, its others are any; widths are multiples of 16. out is written.
+    """
+
+    def __init__(self, isa: str | None = None) -> None:
+        """isa: one of isa_tiers(); None takes VLDAC_ISA or the best."""
+
+    @property
+    def isa(self) -> str: ...
+    def slot_attention(
+        self,
+        query: object,
+        key_cache: object,
+        value_cache: object,
+        slot: object,
+        length: object,
+        prefix_key: object,
+        prefix_value: object,
+        scale: float,
+        out: object,
+    ) -> None:
+        """query, out [A, heads, D]; caches [slots, C, kv_heads, D]; slot, length [A] int64; the prefix [P, kv_heads, D]."""
+
 class DecoderKernels:
     """Operations of vldac.kernels.cpp_decoder. Tensors come as fresh DLPack capsules (CPU, float32), absent ones as None.
 

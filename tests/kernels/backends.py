@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from vldac.kernels.dispatch import choose
+from vldac.kernels.dispatch import ODD_WIDTH, choose
 
 import vldac.kernels
 from vldac.kernels import BACKENDS, KernelError, decoder_reference, reference
@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 OPERATIONS = (
     "linear_logprob", "selective_log_softmax", "ppo_clip_loss", "value_loss", "fused_linear_ppo_loss",
     "generalized_advantage_estimate", "masked_whiten", "pack_action_rows", "sample_with_logprob", "rms_norm", "swiglu",
-    "apply_rotary",
+    "apply_rotary", "slot_attention",
 )  # fmt: skip
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -44,6 +44,8 @@ class Kernels:
     """of the layers of a decoder"""
     truncates: bool = True
     """its sampler knows top-k, top-p and min-p"""
+    takes_odd_heads: bool = True
+    """its attention takes heads whose width is no multiple of 16"""
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (a constant)
     is_interpreted: bool = False
     """Triton's interpreter: small sizes only"""
@@ -99,7 +101,7 @@ RAW = {
     "linear_logprob": "linear_logprob", "selective_log_softmax": "selective_log_softmax", "ppo_clip_loss": "ppo_clip_loss",
     "value_loss": "value_loss", "fused_linear_ppo_loss": "linear_logprob", "generalized_advantage_estimate": "gae",
     "masked_whiten": "masked_whiten", "sample_with_logprob": "sample", "rms_norm": "rms_norm", "swiglu": "swiglu",
-    "apply_rotary": "rotary",
+    "apply_rotary": "rotary", "slot_attention": "slot_attention",
 }  # fmt: skip
 """What a tier calls the operation behind a public function."""
 
@@ -128,7 +130,13 @@ def public(backend: str, device: torch.device) -> Kernels | None:
         functions,
         dtypes=tuple(dtype for dtype in dtypes if _runs("linear_logprob", backend, device, dtype)),
         step_dtypes=tuple(dtype for dtype in DTYPES[:2] if _runs("gae", backend, device, dtype)),
-        decoder_dtypes=tuple(dtype for dtype in DTYPES if _runs("rms_norm", backend, device, dtype)),
+        # The interpreter truncates to bfloat16, and multiplies its bits.
+        decoder_dtypes=tuple(
+            dtype
+            for dtype in DTYPES
+            if _runs("rms_norm", backend, device, dtype) and not (is_interpreted and dtype == torch.bfloat16)
+        ),
+        takes_odd_heads=_runs("slot_attention", backend, device, single, need=ODD_WIDTH),
         truncates=_runs("sample", backend, device, single, need="truncation"),
         device=device,
         is_interpreted=is_interpreted,

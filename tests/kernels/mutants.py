@@ -1,8 +1,8 @@
 """Wrong versions of the operations, each with one fault that some library has shipped or could.
 
 A mutant is an edited copy of a specification (reference.py, decoder_reference.py) or of a torch tier (torch_tier.py,
-decoder_torch.py): the text of the fault stands beside the text that it replaces. An edit that no longer applies is an error, so a change of those files
-brings its mutants along.
+decoder_torch.py): the text of the fault stands beside the text that it replaces. An edit that no longer applies is an error, so a
+change of those files brings its mutants along.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vldac.kernels import decoder_reference, decoder_torch, reference, torch_tie
 SCORING = ("test_linear", "test_edges")
 LOSS, VALUE, GAE, WHITEN = ("test_ppo",), ("test_value",), ("test_gae",), ("test_whiten",)
 SAMPLING, PACK, FUSED = ("test_sampling",), ("test_pack",), ("test_fused",)
-DECODER = ("test_decoder",)
+DECODER, ATTENTION = ("test_decoder",), ("test_attention",)
 
 
 @dataclass(frozen=True)
@@ -286,4 +286,24 @@ MUTANTS = (
             of=decoder_torch),
     _mutant("torch tier: the gradient is turned forward", DECODER,
             ("-sin[:, None] if is_inverse else sin[:, None]", "sin[:, None]"), of=decoder_torch),
+    _mutant("a head reads the keys of the next group", ATTENTION,
+            ("k.repeat_interleave(group, 0), v.repeat_interleave(group, 0)", "k.repeat(group, 1, 1), v.repeat(group, 1, 1)"),
+            of=decoder_reference),
+    _mutant("the present token is not attended to", ATTENTION,
+            ("keys, values = key_cache[at, :count]", "count = max(1, count - 1)\n        keys, values = key_cache[at, :count]"),
+            of=decoder_reference),
+    _mutant("one key too many is attended to", ATTENTION,
+            ("key_cache[at, :count], value_cache[at, :count]", "key_cache[at, : count + 1], value_cache[at, : count + 1]"),
+            of=decoder_reference),
+    _mutant("a row reads the slot of its own number", ATTENTION,
+            ("key_cache[at, :count], value_cache[at, :count]", "key_cache[row, :count], value_cache[row, :count]"),
+            of=decoder_reference),
+    _mutant("the scale of attention is forgotten", ATTENTION,
+            ("scores = scale * (q @ k.transpose(1, 2))", "scores = q @ k.transpose(1, 2)"), of=decoder_reference),
+    _mutant("the prefix is forgotten", ATTENTION,
+            ("torch.cat([prefix_key, keys]), torch.cat([prefix_value, values])", "keys, values"), of=decoder_reference),
+    _mutant("torch tier: keys behind a row are seen", ATTENTION, (">= length[:, None]", "> length[:, None]"), of=decoder_torch),
+    _mutant("torch tier: the prefix has a softmax of its own", ATTENTION,
+            ("torch.cat([q @ shared, scores], -1).softmax(-1)", "torch.cat([(q @ shared).softmax(-1), scores.softmax(-1)], -1)"),
+            of=decoder_torch),
 )  # fmt: skip

@@ -26,6 +26,8 @@ def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     cpp_decoder._native()  # hands the threads over
     kernels = _core.DecoderKernels(request.param)
     monkeypatch.setattr(cpp_decoder, "_native", lambda: kernels)
+    attention = _core.AttentionKernels(request.param)
+    monkeypatch.setattr(cpp_decoder, "_attention", lambda: attention)
     return str(request.param)
 
 
@@ -60,6 +62,28 @@ def test_nothing_is_written_past_the_end_of_a_row() -> None:
         assert bool((store[:, width:] == 7).all()) and not bool((store[:, :width] == 7).any())
 
 
+def slot_problem(rows: int, heads: int, kv_heads: int, width: int, capacity: int, prefix: int) -> tuple[object, ...]:
+    cache = [draw(rows + 1, capacity, kv_heads, width, seed=seed) for seed in (1, 2)]
+    shared = [draw(prefix, kv_heads, width, seed=seed) if prefix else None for seed in (3, 4)]
+    length = torch.arange(capacity, capacity - rows, -1).clamp_min(1)
+    return draw(rows, heads, width), *cache, torch.arange(rows).flip(0), length, *shared, width**-0.5
+
+
+@pytest.mark.parametrize("width", [16, 32, 48, 64, 80, 128])
+def test_decoding_attention_equals_the_specification_at_every_edge_of_a_block(width: int) -> None:
+    for heads, kv_heads in ((1, 1), (2, 1), (6, 2), (7, 1), (5, 5)):
+        for rows, capacity, prefix in ((1, 1, 0), (1, 17, 1), (3, 65, 63), (4, 67, 64), (14, 15, 65), (2, 130, 129)):
+            problem = slot_problem(rows, heads, kv_heads, width, capacity, prefix)
+            *tensors, scale = (t.double() if isinstance(t, Tensor) and t.is_floating_point() else t for t in problem)
+            expected = decoder_reference.slot_attention(*tensors, scale=scale)
+            close(
+                cpp_decoder.slot_attention(*problem),
+                expected,
+                2e-6,
+                what=f"{heads}/{kv_heads} {rows} {capacity} {prefix}",
+            )
+
+
 def everything(threads: int) -> list[Tensor]:
     torch.set_num_threads(threads)
     x, up, weight = draw(300, 320), draw(300, 320, seed=1), draw(320, seed=2)
@@ -68,6 +92,7 @@ def everything(threads: int) -> list[Tensor]:
     return [
         y, inverse, *cpp_decoder.rms_norm_backward(up, x, weight, inverse, True), cpp_decoder.swiglu(x, up),
         *cpp_decoder.swiglu_backward(y, x, up), cpp_decoder.rotary(x.view(300, 5, 64), cos, sin, False),
+        cpp_decoder.slot_attention(*slot_problem(40, 6, 2, 32, 90, 100)),
     ]  # fmt: skip
 
 
@@ -88,3 +113,25 @@ def test_the_binding_refuses_what_would_be_read_or_written_out_of_bounds() -> No
     ):
         with pytest.raises(ValueError, match="expected"):
             call()
+
+
+def test_attention_refuses_what_lies_outside_the_cache() -> None:
+    query, key, value, slot, length, prefix, _, scale = slot_problem(3, 4, 2, 16, 5, 4)
+
+    def call(**changes: Tensor | None) -> None:
+        given = {
+            "query": query, "key_cache": key, "value_cache": value, "slot": slot, "length": length, "prefix_key": prefix,
+            "prefix_value": prefix, "scale": scale, "out": torch.empty(3, 4, 16),
+        } | changes  # fmt: skip
+        lent = {name: torch.utils.dlpack.to_dlpack(t) if isinstance(t, Tensor) else t for name, t in given.items()}
+        cpp_decoder._attention().slot_attention(**lent)
+
+    call()
+    call(prefix_key=None)
+    for wrong in (
+        {"slot": slot + 2}, {"slot": slot - 1}, {"length": length + 3}, {"length": length - 6}, {"length": length[:2]},
+        {"slot": slot.int()}, {"value_cache": value[:, :4]}, {"query": query[:, :3]}, {"query": query[..., :8]},
+        {"prefix_value": prefix[:3]}, {"prefix_value": prefix[..., :8]}, {"out": torch.empty(3, 4, 8)}, {"key_cache": key.double()},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="expected"):
+            call(**wrong)

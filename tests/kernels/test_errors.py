@@ -96,6 +96,15 @@ def turn(**changes: Any) -> Any:
     return k.apply_rotary(given.pop("x"), given.pop("cos"), given.pop("sin"), **given)
 
 
+def slots(**changes: Any) -> Any:
+    cache = draw(3, 6, 2, HIDDEN)
+    given: dict[str, Any] = {
+        "query": draw(ROWS, 4, HIDDEN), "key": cache, "value": cache, "slot": draw_ids(ROWS, 3), "length": draw_ids(ROWS, 6) + 1,
+        "scale": 0.3,
+    } | changes  # fmt: skip
+    return k.slot_attention(*[given.pop(n) for n in ("query", "key", "value", "slot", "length")], **given)
+
+
 def bad_target(ids: int) -> Tensor:
     target = draw_ids(ROWS, VOCAB)
     target[3] = ids
@@ -173,6 +182,24 @@ CASES: list[tuple[Callable[..., Any], dict[str, Any], type[Exception], str]] = [
     (turn, {"cos": draw(ROWS, HIDDEN // 2).to("meta")}, TypeError, "cos on meta"),
     (turn, {"cos": draw(ROWS, HIDDEN // 2).requires_grad_()}, ValueError, "cos without gradient"),
     (turn, {"backend": "triton2"}, ValueError, "did you mean 'triton'?"),
+    (slots, {"query": draw(ROWS, HIDDEN)}, ValueError, "query of shape [A, heads, D]"),
+    (slots, {"query": draw(ROWS, 3, HIDDEN)}, ValueError, "3 heads, 2 kv_heads"),
+    (slots, {"key": draw(3, 6, HIDDEN)}, ValueError, "key_cache of shape [slots, C, kv_heads, D]"),
+    (slots, {"key": draw(3, 6, 2, HIDDEN + 1)}, ValueError, "key_cache of shape [slots, C, kv_heads, 8]"),
+    (slots, {"value": draw(3, 5, 2, HIDDEN)}, ValueError, "value_cache of shape [3, 6, 2, 8]"),
+    (slots, {"slot": draw_ids(ROWS + 1, 3)}, ValueError, "slot of shape [5]"),
+    (slots, {"length": draw_ids(ROWS, 3).int() + 1}, TypeError, "length of dtype int64"),
+    (slots, {"key": draw(3, 6, 2, HIDDEN).double()}, TypeError, "key_cache float64"),
+    (slots, {"scale": 0.0}, ValueError, "scale > 0"),
+    (slots, {"prefix_key": draw(4, 2, HIDDEN)}, ValueError, "got no prefix_value"),
+    (slots, {"prefix_key": draw(4, 1, HIDDEN), "prefix_value": draw(4, 1, HIDDEN)}, ValueError, "prefix_key of shape [P, 2, 8]"),
+    (slots, {"prefix_key": draw(4, 2, HIDDEN), "prefix_value": draw(3, 2, HIDDEN)}, ValueError, "prefix_value of shape [4, 2, 8]"),
+    (slots, {"query": draw(ROWS, 4, HIDDEN).requires_grad_()}, ValueError, "query without gradient"),
+    (slots, {"slot": torch.full((ROWS,), 3)}, IndexError, "every slot from 0 to 2"),
+    (slots, {"slot": torch.full((ROWS,), -1)}, IndexError, "from -1 to -1"),
+    (slots, {"length": torch.full((ROWS,), 7)}, IndexError, "every length from 1 to 6"),
+    (slots, {"length": torch.zeros(ROWS, dtype=torch.int64)}, IndexError, "from 0 to 0"),
+    (slots, {"length": torch.ones(ROWS, dtype=torch.int64, device="meta")}, TypeError, "length on meta"),
     # ids
     (linear, {"target": bad_target(VOCAB)}, IndexError, "[16] in rows [3]"),
     (linear, {"target": bad_target(-1)}, IndexError, "[-1] in rows [3]"),
@@ -228,7 +255,7 @@ def test_a_mistake_is_told_in_four_parts(
 
 def test_the_calls_without_a_mistake_succeed() -> None:
     """So that each case above fails for its own mistake."""
-    for call in (linear, selective, ppo, value, gae, sample, whiten, pack, norm, gated, turn):
+    for call in (linear, selective, ppo, value, gae, sample, whiten, pack, norm, gated, turn, slots):
         call()
     flat([0, 2, 6])
 

@@ -63,6 +63,66 @@ def check_rotary(rows: int = 7, heads: int = 3, width: int = 24) -> None:
     close(tier.rotary(x, cos, sin, True), reference.apply_rotary(x, cos, -sin))
 
 
+def slot_problem(
+    rows: int = 3, group: int = 3, capacity: int = 70, prefix: int = 90, width: int = 24
+) -> tuple[object, ...]:
+    caches = [draw(rows + 2, capacity, 2, width, seed=seed) for seed in (1, 2)]
+    shared = [draw(prefix, 2, width, seed=seed) if prefix else None for seed in (3, 4)]
+    slot, length = torch.arange(rows, device=DEVICE).flip(0), torch.arange(capacity, capacity - rows, -1, device=DEVICE)
+    return draw(rows, 2 * group, width), *caches, slot, length, *shared, width**-0.5
+
+
+def check_slots(**shape: int) -> None:
+    *tensors, scale = slot_problem(**shape)
+    close(tier.slot_attention(*tensors, scale), reference.slot_attention(*tensors, scale=scale))
+
+
+@pytest.mark.parametrize(
+    "shape", [{}, {"prefix": 0}, {"capacity": 3, "prefix": 1}, {"group": 1, "width": 128}, {"group": 17, "rows": 1}]
+)
+def test_decoding_attention_equals_the_specification(shape: dict[str, int]) -> None:
+    check_slots(**shape)
+
+
+def test_a_row_outside_the_cache_is_nan_and_disturbs_no_other() -> None:
+    query, key, value, slot, length, *rest = slot_problem(rows=4)
+    right = tier.slot_attention(query, key, value, slot, length, *rest)
+    for wrong_slot, wrong_length in ((99, 5), (-1, 5), (0, 71), (0, 0)):
+        slots, lengths = slot.clone(), length.clone()
+        slots[1], lengths[1] = wrong_slot, wrong_length
+        out = tier.slot_attention(query, key, value, slots, lengths, *rest)
+        assert bool(torch.isnan(out[1]).all()) and torch.equal(out[[0, 2, 3]], right[[0, 2, 3]])
+
+
+gpu_test = pytest.mark.skipif(not IS_COMPILED, reason="needs a GPU")
+
+
+@gpu_test
+def test_a_captured_graph_serves_every_length() -> None:
+    query, key, value, slot, length, *rest = slot_problem(rows=8, capacity=200)
+    tier.slot_attention(query, key, value, slot, length, *rest)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = tier.slot_attention(query, key, value, slot, length, *rest)
+    for most in (1, 64, 200):
+        length.copy_(torch.arange(8, device=DEVICE) % most + 1)
+        graph.replay()
+        close(captured, reference.slot_attention(query, key, value, slot, length, *rest[:2], scale=rest[2]))
+
+
+@gpu_test
+def test_decoding_attention_waits_for_nothing() -> None:
+    problem = slot_problem()
+    tier.slot_attention(*problem)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        tier.slot_attention(*problem)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (3, 37), (9, 300), (2, 9000)])
 def test_norm_equals_the_specification(rows: int, width: int) -> None:
     check_norm(rows, width)
@@ -94,6 +154,16 @@ MUTANTS: dict[str, tuple[str, list[tuple[str, str]], Callable[[], None]]] = {
     "swiglu_gradient_without_slope": ("triton_decoder", [("1.0 + gate * (1.0 - share)", "1.0")], check_swiglu),
     "rotary_of_one_head": ("triton_decoder", [("head * x_head_stride", "0 * x_head_stride")], check_rotary),
     "rotary_that_never_turns_back": ("triton_decoder", [(".to(tl.float32) * sign", ".to(tl.float32)")], check_rotary),
+    "attention_with_a_sum_that_is_not_rescaled": ("triton_attention", [("total * keep", "total")], check_slots),
+    "attention_with_values_that_are_not_rescaled": ("triton_attention", [("out * keep[:, None]", "out")], check_slots),
+    "attention_without_scale": ("triton_attention", [('input_precision="ieee") * scale', 'input_precision="ieee")')], check_slots),
+    "attention_in_the_wrong_base": ("triton_attention", [("scale *= 1.4426950408889634", "scale *= 1.0")], check_slots),
+    "attention_to_keys_behind_the_last": (
+        "triton_attention", [("scores = tl.where((at < count)[None, :], scores, -float(\"inf\"))", "scores = scores")], check_slots,
+    ),
+    "attention_with_the_first_slot": ("triton_attention", [("key_ptr + slot * key_slot_stride", "key_ptr")], check_slots),
+    "attention_without_prefix": ("triton_attention", [("range(0, prefix_count, BLOCK)", "range(0, 0, BLOCK)")], check_slots),
+    "attention_of_one_head_of_keys": ("triton_attention", [("kv_head * value_head_stride", "0 * value_head_stride")], check_slots),
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ starts no compilation and needs neither Triton nor a GPU.
 """
 
 from vldac.kernels.advantages import generalized_advantage_estimate, masked_whiten
+from vldac.kernels.attention import slot_attention
 from vldac.kernels.decoder import apply_rotary, rms_norm, swiglu
 from vldac.kernels.dispatch import BACKENDS, OPERATIONS, KernelError, explain
 from vldac.kernels.losses import fused_linear_ppo_loss, ppo_clip_loss, value_loss
@@ -32,6 +33,7 @@ __all__ = [
     "rms_norm",
     "sample_with_logprob",
     "selective_log_softmax",
+    "slot_attention",
     "swiglu",
     "value_loss",
 ]
