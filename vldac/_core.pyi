@@ -127,7 +127,7 @@ class Pool:
     def depths(self, env_ids: NDArray[np.int64], width: int, height: int) -> NDArray[np.float32]:
         """[R, height, width, 1] metres along the view."""
 
-    def poses(self) -> NDArray[np.float64]:
+    def poses(self, env_ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """[E, 3]: x and z in metres, heading in radians."""
 
     def has_map(self) -> bool: ...

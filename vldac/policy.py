@@ -2,7 +2,8 @@
 
 Trunk, head and value share one `forward`. The value head reads the final-norm hidden state of the last prompt token through a
 stop-gradient (paper Eq. 4). Log-probs are float32, at the sampling temperature, over the ids that may be sampled; logits
-exist only at response tokens. Every frame is encoded once, since the vision tower is frozen.
+exist only at response tokens. While the vision tower is frozen every frame is encoded once
+(`vldac.frames`).
 
 Shapes: B rows (environment steps), T packed tokens, N kept ones, H hidden, V vocabulary.
 """
@@ -28,7 +29,7 @@ from vldac.fold import fed_with_bytes
 from vldac.generation import Generator, Responses, Sampling
 from vldac.kernels import explain, linear_logprob
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
-from vldac.prompting import Prompt, image_bytes
+from vldac.prompting import Prompt, image_bytes, image_patches
 
 _KEPT_PREFIXES = 4
 """Shared prefixes whose keys and values are kept, for the policy and for its reference each."""
@@ -130,6 +131,7 @@ class Policy(nn.Module):
         self.is_adapted = True
         """False inside `reference`."""
         self._adapter = tuple(parameter for _, parameter in self.lora_parameters())
+        self._tower = tuple(self.network.model.visual.parameters())
         self._prefixes: dict[tuple[bytes, bool, int], Prefix] = {}
         self._cache: SlotCache | None = None
         self.register_buffer("banned_ids", self.model_info.banned_ids().to(device), persistent=False)
@@ -149,6 +151,11 @@ class Policy(nn.Module):
         weight: torch.Tensor = self.network.get_output_embeddings().weight
         return weight
 
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and response together that the model was made for."""
+        return int(self.network.config.get_text_config().max_position_embeddings)
+
     def lora_parameters(self) -> list[tuple[str, nn.Parameter]]:
         """Trainable adapter tensors by name, in a fixed order."""
         return [(name, p) for name, p in self.peft.named_parameters() if p.requires_grad]
@@ -164,13 +171,31 @@ class Policy(nn.Module):
 
     # -- vision -----------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
+    @property
+    def is_tower_trained(self) -> bool:
+        """Whether any weight of the vision tower has a gradient."""
+        return any(parameter.requires_grad for parameter in self._tower)
+
+    def tower_version(self) -> int:
+        """A number that grows whenever a weight of the vision tower changes in place."""
+        return sum(parameter._version for parameter in self._tower)
+
     def encode_frames(self, images: np.ndarray) -> list[FrameFeatures]:
-        """Encode frames, [N, height, width, 3] uint8, with the frozen vision tower."""
-        patches, grid = image_bytes(images, self.model_info.spec)
-        grids = torch.tensor([grid] * len(images), dtype=torch.int64, device=self.device)
-        with fed_with_bytes(self.network.model.visual, self.model_info.spec):
-            out = self.network.model.get_image_features(patches.to(self.device), grids)
+        """Encode frames, [N, height, width, 3] uint8, with the vision tower; with a graph if that is trained and gradients are on."""
+        visual, spec = self.network.model.visual, self.model_info.spec
+        if torch.is_grad_enabled() and self.is_tower_trained:
+            pixels, grid = image_patches(images, spec)
+            return self._encode(pixels, grid, len(images))
+        patches, grid = image_bytes(images, spec)
+        with torch.no_grad(), fed_with_bytes(visual, spec):
+            return self._encode(patches, grid, len(images))
+
+    def _encode(self, patches: torch.Tensor, grid: tuple[int, int, int], count: int) -> list[FrameFeatures]:
+        """patches: [count * t * h * w, columns], on the host; page-locked on the way to a GPU, so that nothing waits for the copy."""
+        if self.device.type == "cuda":
+            patches = patches.pin_memory()
+        grids = torch.tensor([grid] * count, dtype=torch.int64, device=self.device)
+        out = self.network.model.get_image_features(patches.to(self.device, non_blocking=True), grids)
         sizes = [len(embeds) for embeds in out.pooler_output]
         # transformers 5.23 splits the deep-stack features by frame, 5.17 gives one tensor per layer.
         deepstack = [

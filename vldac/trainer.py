@@ -184,7 +184,7 @@ def rollout_metrics(batch: RolloutBatch) -> dict[str, float]:
         "rollout/fault_frac": float(buffer.fault.mean()),
         "rollout/repetition_frac": _repetition(batch),
     }
-    metrics |= time_metrics(batch.seconds)
+    metrics |= batch.stats | time_metrics(batch.seconds)
     if episodes:
         successes = sum(e.success for e in episodes)
         low, high = wilson_interval(successes, len(episodes))
