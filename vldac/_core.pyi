@@ -571,6 +571,9 @@ def has_assets(name: str) -> bool: ...
 def mip_levels(rgb: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """All levels of a texture [H, W, 3], from full size to one texel, the top row first."""
 
+def set_range_functions(push: int, pop: int) -> None:
+    """Addresses of int (*)(const char*) and int (*)(): the environments' threads name what they do through them; 0, 0: no more."""
+
 def set_thread_pool(parallel_for: int, num_threads: int) -> None:
     """Addresses of libtorch's C functions torch_parallel_for and torch_get_num_threads: loops of the kernels run there."""
 
