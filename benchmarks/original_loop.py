@@ -239,8 +239,8 @@ class Original:
     def _observe(self) -> Any:
         return self.make_observation(self.frames, self.arguments.env_id, [], "v3")
 
-    def round(self, steps: int) -> dict[str, Any]:
-        """One update of `steps` environment steps: roll out with the reference, returns, epochs."""
+    def round(self, steps: int, *, has_update: bool) -> dict[str, Any]:
+        """One update of `steps` environment steps: roll out with the reference, returns, epochs; or the rollout alone."""
         import torch
 
         storage, parts = self.storage(steps), self.parts
@@ -253,7 +253,7 @@ class Original:
             shown.append(len(self.frames))
             value, output, action, logprobs, _ = self.policy.act(self.observation)
             before = time.perf_counter()
-            reference = self.policy.get_reference_model_logits(self.observation, output)
+            reference = self.policy.get_reference_model_logits(self.observation, output) if has_update else logprobs
             reference_s += time.perf_counter() - before
             frame, reward, done, infos = self.env.step([action])
             reward = torch.from_numpy(reward)
@@ -270,15 +270,16 @@ class Original:
                 self.observation, output, torch.tensor(action), logprobs, reference, value, reward, masks, bad
             )
         rollout_s = time.perf_counter() - start - reference_s
-        next_value = self.policy.get_value(storage.obs[-1]).detach()
-        storage.compute_returns(next_value, True, SETTINGS["gamma"], SETTINGS["gae_lambda"], False)
-        self.agent.update(storage, only_value_loss=False, kl=True)
+        if has_update:
+            next_value = self.policy.get_value(storage.obs[-1]).detach()
+            storage.compute_returns(next_value, True, SETTINGS["gamma"], SETTINGS["gae_lambda"], False)
+            self.agent.update(storage, only_value_loss=False, kl=True)
         total_s = time.perf_counter() - start
         seconds = parts.end()
         if set(lengths) != {self.arguments.tokens}:
             raise RuntimeError(f"responses of {set(lengths)} tokens, not {self.arguments.tokens}")
         return {
-            "steps": steps, "all_in": steps / total_s, "rollout": steps / rollout_s, "seconds": seconds,
+            "steps": steps, "all_in": steps / total_s if has_update else None, "rollout": steps / rollout_s, "seconds": seconds,
             "wall_s": {"rollout": rollout_s, "reference": reference_s, "update": total_s - rollout_s - reference_s},
             "images": sum(shown) / steps, "load": os.getloadavg()[0],
         }  # fmt: skip
@@ -299,6 +300,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=32, help="tokens of every response")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--steps", type=int, default=64, help="environment steps per round (patch 6)")
+    parser.add_argument("--rollout-only", action="store_true", help="neither reference pass nor update in the rounds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--wait", action="store_true", help="wait for a line on the standard input before each round")
     parser.add_argument("--seed", type=int, default=0)
@@ -317,7 +319,7 @@ def main() -> int:
         torch.set_num_threads(arguments.threads)
         with tempfile.TemporaryDirectory() as log_dir:
             original = Original(arguments, Parts(), log_dir)
-            original.round(arguments.num_images)  # first calls, and a full window
+            original.round(arguments.num_images, has_update=True)  # first calls, and a full window
             packages = ("torch", "transformers", "accelerate", "peft", "numpy", "miniworld")
             ready = {
                 "prompt_tokens": original.prompt_tokens(), "accumulation": ACCUMULATION, "settings": SETTINGS, "lora": LORA,
@@ -327,7 +329,7 @@ def main() -> int:
             for _ in range(arguments.rounds):
                 if arguments.wait and not sys.stdin.readline():
                     break
-                print(json.dumps(original.round(arguments.steps)), file=lines)
+                print(json.dumps(original.round(arguments.steps, has_update=not arguments.rollout_only)), file=lines)
     return 0
 
 
