@@ -68,7 +68,8 @@ class Sample:
 def tiny_folder(folder: Path, shape: Shape, texts: Sequence[str], arguments: ThroughputArguments) -> Path:
     """Write a Qwen2-VL with random weights and return the folder.
 
-    Its tokenizer has as many merges as cut the longest of `texts`, with the chat format and the images, to `prompt_tokens` or less.
+    Its tokenizer has as many merges as cut the longest of `texts`, with the chat format and the images, to `prompt_tokens` or less,
+    or as near as merging gets: a token never spans two words.
     """
     from vldac import tiny
 
@@ -95,6 +96,9 @@ def tiny_folder(folder: Path, shape: Shape, texts: Sequence[str], arguments: Thr
         torch.manual_seed(0)
         model.resize_token_embeddings(VOCABULARY, mean_resizing=False)
         tiny.fan_in_init(model)
+    # The original bans no id: a placeholder that a random model says ends its loop. A row of zeros is never the largest.
+    with torch.no_grad():
+        model.get_output_embeddings().weight[tokenizer.convert_tokens_to_ids(list(tiny.SPECIAL_TOKENS))] = 0.0
     tiny.save(folder, model, tokenizer)
     return folder
 
