@@ -213,7 +213,8 @@ def _take_rounds(
                 sides[name].prompt_tokens, sides[name].facts = opened[name].prompt_tokens, opened[name].facts
                 if not keeps:
                     opened.pop(name).close()
-                    gc.collect()
+                    if torch.cuda.is_initialized():
+                        gc.collect()  # what refers to itself keeps its weights until then
     finally:
         for side in opened.values():
             side.close()
