@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from vldac.batch import TokenBatch
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
 from vldac.errors import SelfCheckError
-from vldac.kernels import linear_logprob, pack_action_rows, reference
-from vldac.policy import Policy, TokenBatch
+from vldac.kernels import linear_logprob, reference
+from vldac.policy import Policy
 from vldac.update import Rows, token_batch
 
 CHECKS = (
@@ -46,16 +47,25 @@ def start_audit(policy: Policy, batch: RolloutBatch, config: TrainConfig) -> Non
 
 
 def check_mask(policy: Policy, batch: RolloutBatch, rows: Rows) -> None:
-    """The action mask covers exactly the sampled tokens, and no placeholder was sampled."""
+    """The scored tokens are exactly the sampled ones, each behind its own prompt, and no placeholder was sampled."""
     tokens = token_batch(policy, batch, rows)
     sampled = torch.cat([batch.response(r) for r in rows])
-    masked = tokens.input_ids[tokens.action_mask].cpu()
-    if not (torch.equal(masked, sampled) and torch.equal(tokens.targets.cpu(), sampled)):
+    shared = 0 if tokens.prefix is None else len(tokens.prefix.ids)
+    whole = torch.cat([part for r in rows for part in (batch.prompts[r].ids[shared:], batch.response(r)[:-1])])
+    prompts_agree = tokens.prefix is None or all(
+        torch.equal(batch.prompts[r].ids[:shared], tokens.prefix.ids) for r in rows
+    )
+    predicted_from = tokens.input_ids[tokens.keep].cpu()
+    before = torch.cat([torch.cat([batch.prompts[r].ids[-1:], batch.response(r)[:-1]]) for r in rows])
+    if not (
+        torch.equal(tokens.targets.cpu(), sampled) and torch.equal(tokens.input_ids.cpu(), whole) and prompts_agree
+        and torch.equal(predicted_from, before)
+    ):  # fmt: skip
         raise SelfCheckError(
-            expected="an action mask, and packed rows, over exactly the sampled tokens",
-            got=f"{len(masked)} masked and {len(tokens.targets)} packed tokens for {len(sampled)} sampled ones, or other ids",
+            expected="packed rows of prompt and response, scored at exactly the sampled tokens",
+            got=f"{len(tokens.targets)} scored tokens for {len(sampled)} sampled ones, or other ids",
             where="batch collation",
-            do="report this: the mask is shifted",
+            do="report this: the rows are shifted",
         )
     banned = torch.isin(sampled, policy.banned_ids.cpu())
     if bool(banned.any()):
@@ -122,7 +132,8 @@ def _moves(gradient: torch.Tensor | None) -> bool:
 def check_kernels(policy: Policy, batch: TokenBatch, config: TrainConfig) -> None:
     """The kernels that were chosen score the first batch as their specification does: log-probs, and the gradient they hand back."""
     with torch.no_grad():
-        hidden, _, _ = pack_action_rows(policy.hidden_states(batch), batch.action_mask, row_index=batch.row_index)
+        hidden = policy.hidden_states(batch)
+        hidden = hidden if batch.row_index is None else hidden[batch.row_index]
     weight, target = policy.head_weight.detach(), batch.targets[:_TOKENS]
     options: dict[str, Any] = {"temperature": config.rollout.temperature, "banned_ids": policy.banned_ids}
     scored = []

@@ -33,7 +33,7 @@ from vldac.config import EnvConfig, TinyConfig
 from vldac.envs.grammar import continuations
 from vldac.errors import ConfigError
 from vldac.model import VisionLanguageModel, load_model
-from vldac.prompting import Prompt, PromptEncoder, image_patches
+from vldac.prompting import Prompt, PromptEncoder, arrange, image_patches
 
 _CLONE_SEED_BASE = 2_000_000_000
 """Cloning plays environments from this seed on: far from training (run seed) and evaluation (1,000,000) seeds."""
@@ -109,7 +109,7 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
                 actions[i] = expert[i]
             fields = {key: facts[key] for key in env.response_fields}
             response = response_text(fields, names[int(actions[i])])
-            samples.append(Sample(messages=messages, image=obs["image"][i].copy(), facts=fields, response=response))
+            samples.append(Sample(messages=arrange(messages, 1, env_config.prompt_layout), image=obs["image"][i].copy(), facts=fields, response=response))
         obs, *_ = env.step(actions)
     env.close()
     return samples[:count]
@@ -246,25 +246,21 @@ def _clone_loss(
     grid: tuple[int, int, int],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the cross-entropy of the response tokens, and the last prompt tokens' hidden states [B, H]."""
-    from vldac.policy import collate
+    from vldac.attention import RowAttention
+    from vldac.batch import collate
+    from vldac.decoder import Decoder
 
-    network = model.network
+    network, device = model.network, torch.device("cpu")
     embeds = torch.cat(list(network.model.get_image_features(patches, torch.tensor([grid] * len(rows))).pooler_output))
     none: list[list[Any]] = [[] for _ in rows]
     prompts, responses = [prompt for prompt, _ in rows], [response for _, response in rows]
-    batch = collate(prompts, responses, none, torch.device("cpu"), model.tokenizer.pad_token_id)
-    inputs = network.get_input_embeddings()(batch.input_ids)
-    is_image = batch.input_ids == network.config.image_token_id
-    hidden = network.model.language_model(
-        inputs_embeds=inputs.masked_scatter(is_image[..., None], embeds),
-        attention_mask=batch.attention_mask,
-        position_ids=batch.positions,
-        use_cache=False,
-    ).last_hidden_state
-    before = batch.action_mask.roll(-1, dims=1)
-    before[:, -1] = False
-    loss = functional.cross_entropy(network.lm_head(hidden[before]), batch.targets)
-    return loss, hidden[torch.arange(len(rows)), batch.last_prompt]
+    batch = collate(prompts, responses, none, device, network.config.image_token_id, shared=0)
+    decoder = Decoder(network, model.name)
+    attend = RowAttention(batch.layout, None, num_layers=len(decoder.layers), scale=decoder.scale, device=device)
+    inputs = decoder.embed(batch.input_ids).index_copy(0, batch.image_index, embeds)
+    hidden = decoder(inputs, batch.positions, attend, is_adapted=False, keep=batch.keep)
+    loss = functional.cross_entropy(network.lm_head(hidden), batch.targets)
+    return loss, hidden[batch.value_index]
 
 
 def reading_accuracy(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vldac import _core
-from vldac.policy import FrameFeatures
+from vldac.batch import FrameFeatures
 from vldac.prompting import Prompt
 from vldac.tracks import Tracks
 

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from vldac.actions import actions_of, parse_actions, resolve
+from vldac.batch import FrameFeatures
 from vldac.config import EnvConfig, TrainConfig
 from vldac.envs import make
 from vldac.envs.catalogue import own_options
-from vldac.policy import FrameFeatures, Policy, Responses
-from vldac.prompting import Prompt
+from vldac.generation import Responses
+from vldac.policy import Policy
+from vldac.prompting import Prompt, arrange
 from vldac.spans import span
 
 Window = tuple[FrameFeatures, ...]
@@ -94,7 +96,7 @@ class Player:
         """Encode chat messages, each with its window's frames."""
         encode = self.policy.encoder.encode
         return [
-            encode(with_images(message, len(window)), range(len(window)), window[0].grid)
+            encode(arrange(message, len(window), self.config.env.prompt_layout), range(len(window)), window[0].grid)
             for message, window in zip(messages, windows, strict=True)
         ]
 
@@ -123,18 +125,3 @@ class Player:
         """Move on to the next observations: images [R, height, width, 3] uint8, ended [R] bool."""
         self.window.forget(env_ids[ended])
         self.window.see(images, env_ids)
-
-
-def with_images(messages: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Return the messages with their one image item repeated `count` times (the window, oldest first)."""
-    if count == 1:
-        return messages
-    result = []
-    for message in messages:
-        content = message["content"]
-        if any(part["type"] == "image" for part in content):
-            rest = [part for part in content if part["type"] != "image"]
-            result.append({**message, "content": [{"type": "image"}] * count + rest})
-        else:
-            result.append(message)
-    return result

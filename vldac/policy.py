@@ -4,14 +4,14 @@ Trunk, head and value share one `forward`. The value head reads the final-norm h
 stop-gradient (paper Eq. 4). Log-probs are float32, at the sampling temperature, over the ids that may be sampled; logits
 exist only at response tokens. Every frame is encoded once, since the vision tower is frozen.
 
-Shapes: B rows (environment steps), L padded tokens, P longest prompt, N response tokens of the batch, H hidden, V vocabulary.
+Shapes: B rows (environment steps), T packed tokens, N kept ones, H hidden, V vocabulary.
 """
 
 from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,57 +19,24 @@ import numpy as np
 import torch
 from torch import nn
 
+from vldac.attention import Prefix, RowAttention, SlotCache
+from vldac.batch import FrameFeatures, PrefixTokens, TokenBatch, collate, prefix_of
 from vldac.config import ModelConfig
+from vldac.decoder import Attend, Decoder, Deepstack
 from vldac.errors import SelfCheckError
 from vldac.fold import fed_with_bytes
-from vldac.kernels import explain, linear_logprob, pack_action_rows, sample_with_logprob
-from vldac.kernels.dispatch import vector_backend
-from vldac.kernels.product import head_logits
+from vldac.generation import Generator, Responses, Sampling
+from vldac.kernels import explain, linear_logprob
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
 from vldac.prompting import Prompt, image_bytes
-from vldac.spans import span
+
+_KEPT_PREFIXES = 4
+"""Shared prefixes whose keys and values are kept, for the policy and for its reference each."""
 
 
 def pick_device(name: str) -> torch.device:
     """ "auto" is a GPU if there is one, else the CPU."""
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FrameFeatures:
-    """What the frozen vision tower says of one frame."""
-
-    embeds: torch.Tensor
-    """[tokens, H]"""
-    deepstack: tuple[torch.Tensor, ...]
-    """Qwen3-VL: one [tokens, H] per deep-stack layer; empty for the other families."""
-    grid: tuple[int, int, int]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenBatch:
-    """Right-padded rows of prompt and response, ready for the trunk."""
-
-    input_ids: torch.Tensor
-    """[B, L] int64"""
-    attention_mask: torch.Tensor
-    """[B, L] bool"""
-    positions: torch.Tensor
-    """[3, B, L] int64"""
-    action_mask: torch.Tensor
-    """[B, L] bool, True at response tokens"""
-    row_index: torch.Tensor
-    """[N] int64, the flat places of the response tokens in [B x L], made on the host: nothing waits for the device"""
-    last_prompt: torch.Tensor
-    """[B] int64, index of the last prompt token"""
-    embeds: torch.Tensor
-    """[image tokens, H], in the order of the placeholders"""
-    deepstack: tuple[torch.Tensor, ...]
-
-    @property
-    def targets(self) -> torch.Tensor:
-        """[N] int64, the response tokens in row order."""
-        return self.input_ids.flatten()[self.row_index]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,24 +53,6 @@ class Evaluation:
     """[B] float32"""
     value_input: torch.Tensor
     """[B, H] float32, detached"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Responses:
-    """One response per row."""
-
-    ids: list[torch.Tensor]
-    """Per row [tokens] int64, end-of-turn included when it was reached."""
-    logprob: list[torch.Tensor]
-    """Per row [tokens] float32, log-prob of decoding."""
-    entropy: torch.Tensor
-    """[B] float32, mean over the row's tokens"""
-    value: torch.Tensor
-    """[B] float32, from the prefill"""
-    value_input: torch.Tensor
-    """[B, H] in the model's dtype, on the policy's device: the prefill's hidden states that the values were read from"""
-    has_end: np.ndarray
-    """[B] bool, False where the response was cut at the limit"""
 
 
 class ValueHead(nn.Sequential):
@@ -156,10 +105,6 @@ class Policy(nn.Module):
             warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by a name that 5.23 deprecates
             self.peft = get_peft_model(model.network, lora, autocast_adapter_dtype=True)
             self.value_head = ValueHead(self.hidden_size, config.value_hidden)
-        if config.gradient_checkpointing:
-            network = model.network  # transformers before 5.23 knows only the second name
-            enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
-            enable({"use_reentrant": False})
         self.is_checkpointing = config.gradient_checkpointing
         self._settle(device)
 
@@ -179,6 +124,14 @@ class Policy(nn.Module):
         self.to(device)
         self.eval()
         self.device = device
+        self.decoder = Decoder(self.network, self.model_info.name)
+        self.dtype: torch.dtype = self.network.get_input_embeddings().weight.dtype
+        self.image_token_id = int(self.network.config.image_token_id)
+        self.is_adapted = True
+        """False inside `reference`."""
+        self._adapter = tuple(parameter for _, parameter in self.lora_parameters())
+        self._prefixes: dict[tuple[bytes, bool, int], Prefix] = {}
+        self._cache: SlotCache | None = None
         self.register_buffer("banned_ids", self.model_info.banned_ids().to(device), persistent=False)
         self.end_ids = torch.tensor(self.model_info.end_ids(), device=device)
         self.kernel_choice = explain("linear_logprob", device, self.head_weight.dtype, self.kernels)
@@ -202,9 +155,12 @@ class Policy(nn.Module):
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[None]:
-        """Inside, the policy is the initial model: adapter off. Never run backward here (gradients would be lost)."""
-        with self.peft.disable_adapter():
+        """Inside, the policy is the initial model: adapter off, so that nothing has a gradient."""
+        self.is_adapted = False
+        try:
             yield
+        finally:
+            self.is_adapted = True
 
     # -- vision -----------------------------------------------------------------------------------------------------
 
@@ -228,89 +184,89 @@ class Policy(nn.Module):
 
     # -- trunk ------------------------------------------------------------------------------------------------------
 
-    def _trunk(
+    def collate(
         self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        positions: torch.Tensor,
-        embeds: torch.Tensor,
-        deepstack: tuple[torch.Tensor, ...],
-        cache: object = None,
+        prompts: Sequence[Prompt],
+        responses: Sequence[torch.Tensor],
+        features: Sequence[Sequence[FrameFeatures]],
+        *,
+        shared: int | None = None,
+    ) -> TokenBatch:
+        """Pack rows for this policy; see `vldac.batch.collate`."""
+        return collate(prompts, responses, features, self.device, self.image_token_id, shared=shared)
+
+    def hidden_states(
+        self, batch: TokenBatch, attend: Callable[[RowAttention], Attend] = lambda rows: rows
     ) -> torch.Tensor:
-        """Return post-norm hidden states [B, L, H]. Positions are always explicit: without them M-RoPE is silently wrong."""
-        network = self.network
-        inputs = network.get_input_embeddings()(input_ids)
-        is_image = input_ids == network.config.image_token_id
-        count = int(is_image.sum())
-        if count != len(embeds):
+        """Post-norm hidden states [N, H] of a batch's kept tokens. `attend` wraps the rows' attention: the prefill keeps keys."""
+        decoder = self.decoder
+        prefix = None if batch.prefix is None else self.prefix(batch.prefix)
+        rows = RowAttention(
+            batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, device=self.device
+        )
+        inputs, deepstack = self._embed(batch)
+        return decoder(
+            inputs, batch.positions, attend(rows), is_adapted=self.is_adapted, keep=batch.keep, deepstack=deepstack,
+            is_checkpointing=self.is_checkpointing,
+        )  # fmt: skip
+
+    def _embed(self, batch: TokenBatch) -> tuple[torch.Tensor, Deepstack | None]:
+        """Embeddings [T, H] with the pictures' features at their placeholders."""
+        inputs = self.decoder.embed(batch.input_ids)
+        if len(batch.image_index) != len(batch.embeds):
             raise SelfCheckError(
-                expected=f"{len(embeds)} image placeholders, one per image feature",
-                got=f"{count} in the token ids",
+                expected=f"{len(batch.embeds)} image placeholders, one per image feature",
+                got=f"{len(batch.image_index)} in the token ids",
                 where="forward pass",
                 do="report this: a frame was dropped or a placeholder was sampled",
             )
-        extra: dict[str, object] = {}
-        if count:
-            inputs = inputs.masked_scatter(is_image[..., None], embeds.to(inputs.dtype))
-            levels = len(getattr(network.config.vision_config, "deepstack_visual_indexes", ()))
-            if len(deepstack) != levels:
-                raise SelfCheckError(
-                    expected=f"{levels} deep-stack features per frame, as the vision tower has",
-                    got=str(len(deepstack)),
-                    where="forward pass",
-                    do="report this: frame features were stored without their deep-stack part",
-                )
-            if levels:
-                extra = {"visual_pos_masks": is_image, "deepstack_visual_embeds": list(deepstack)}
-        return self._language_model(inputs, attention_mask, positions, cache, **extra)
-
-    def _language_model(
-        self,
-        inputs: torch.Tensor,
-        attention_mask: torch.Tensor,
-        positions: torch.Tensor,
-        cache: object,
-        **extra: object,
-    ) -> torch.Tensor:
-        """Run the decoder layers on embeddings [B, L, H]; `extra` is Qwen3-VL's deep-stack input."""
-        with self._checkpointed(self.is_checkpointing and cache is None and torch.is_grad_enabled()):
-            out = self.network.model.language_model(
-                inputs_embeds=inputs,
-                attention_mask=attention_mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=cache is not None,
-                **extra,
+        if not len(batch.embeds):
+            return inputs, None
+        levels = len(getattr(self.network.config.vision_config, "deepstack_visual_indexes", ()))
+        if len(batch.deepstack) != levels:
+            raise SelfCheckError(
+                expected=f"{levels} deep-stack features per frame, as the vision tower has",
+                got=str(len(batch.deepstack)),
+                where="forward pass",
+                do="report this: frame features were stored without their deep-stack part",
             )
-        hidden: torch.Tensor = out.last_hidden_state
-        return hidden
+        inputs = inputs.index_copy(0, batch.image_index, batch.embeds.to(inputs.dtype))
+        return inputs, Deepstack(index=batch.image_index, features=batch.deepstack) if levels else None
 
-    @contextlib.contextmanager
-    def _checkpointed(self, is_on: bool) -> Iterator[None]:
-        """Let the decoder layers recompute their activations in backward.
+    def prefix(self, tokens: PrefixTokens) -> Prefix:
+        """Keys and values of a shared prefix: part of the graph where gradients are on, else computed once for these weights.
 
-        transformers skips gradient checkpointing without a word unless a layer says it is in training mode. The policy
-        stays in evaluation mode (no dropout), so only the layers' own flag is set, not that of the modules inside.
+        The initial policy's are therefore those of the whole run, the policy's those of one rollout.
         """
-        layers = self.network.model.language_model.layers if is_on else ()
-        for layer in layers:
-            layer.training = True
-        try:
-            yield
-        finally:
-            for layer in layers:
-                layer.training = False
+        if torch.is_grad_enabled():
+            return self._run_prefix(tokens)
+        state = (tokens.ids.numpy().tobytes(), self.is_adapted, self.weight_version() if self.is_adapted else 0)
+        if state not in self._prefixes:
+            stale = [key for key in self._prefixes if key[1] == self.is_adapted]
+            for key in stale[: max(0, len(stale) - _KEPT_PREFIXES + 1)]:
+                del self._prefixes[key]
+            self._prefixes[state] = self._run_prefix(tokens)
+        return self._prefixes[state]
 
-    def hidden_states(self, batch: TokenBatch) -> torch.Tensor:
-        """Post-norm hidden states [B, L, H] of a batch."""
-        return self._trunk(batch.input_ids, batch.attention_mask, batch.positions, batch.embeds, batch.deepstack)
+    def _run_prefix(self, tokens: PrefixTokens) -> Prefix:
+        decoder = self.decoder
+        prefix = Prefix(len(decoder.layers), decoder.scale)
+        ids, positions = tokens.ids.to(self.device), tokens.positions.to(self.device)
+        decoder.keys_and_values(
+            decoder.embed(ids), positions, prefix.collect, is_adapted=self.is_adapted,
+            is_checkpointing=self.is_checkpointing,
+        )  # fmt: skip
+        return prefix
+
+    def weight_version(self) -> int:
+        """A number that grows whenever the adapter's weights change in place."""
+        return sum(parameter._version for parameter in self._adapter)
 
     def forward(self, batch: TokenBatch, *, temperature: float) -> Evaluation:
         """Score the response tokens of a batch and read one value per row."""
         hidden = self.hidden_states(batch)
-        rows, step_index, _ = pack_action_rows(hidden, batch.action_mask, row_index=batch.row_index)
         scored = linear_logprob(
-            rows,
+            hidden if batch.row_index is None else hidden[batch.row_index],
             self.head_weight,
             batch.targets,
             temperature=temperature,
@@ -319,12 +275,11 @@ class Policy(nn.Module):
             backend=self.kernels,
         )
         assert scored.entropy is not None, "it was asked for"
-        at_last = torch.arange(len(batch.last_prompt), device=hidden.device)
-        value_input = hidden[at_last, batch.last_prompt].detach().float()
+        value_input = hidden[batch.value_index].detach().float()
         return Evaluation(
             logprob=scored.logprob,
             entropy=scored.entropy.detach(),
-            step_index=step_index,
+            step_index=batch.step_index,
             value=self.value_head(value_input),
             value_input=value_input,
         )
@@ -333,21 +288,23 @@ class Policy(nn.Module):
     def values(self, prompts: Sequence[Prompt], features: Sequence[Sequence[FrameFeatures]]) -> torch.Tensor:
         """Value of prompts without a response (bootstrap). [B] float32."""
         empty = torch.empty(0, dtype=torch.int64)
-        batch = collate(prompts, [empty] * len(prompts), features, self.device, self.pad_id)
-        hidden = self.hidden_states(batch)
-        last: torch.Tensor = hidden[torch.arange(len(prompts), device=self.device), batch.last_prompt]
-        values: torch.Tensor = self.value_head(last)
+        values: torch.Tensor = self.value_head(
+            self.hidden_states(self.collate(prompts, [empty] * len(prompts), features))
+        )
         return values
-
-    @property
-    def pad_id(self) -> int:
-        """Id used for padding; masked everywhere, so that its value never matters."""
-        tokenizer = self.model_info.tokenizer
-        return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
 
     # -- acting -----------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
+    def slot_cache(self, *, slots: int, capacity: int) -> SlotCache:
+        """Return a cache for at least so many rows of so many tokens; the same one as long as it is large enough."""
+        cache, decoder = self._cache, self.decoder
+        if cache is None or cache.slots < slots or cache.capacity < capacity:
+            self._cache = cache = SlotCache(
+                num_layers=len(decoder.layers), slots=slots, capacity=capacity, kv_heads=decoder.kv_heads,
+                head_size=decoder.head_size, dtype=self.dtype, device=self.device,
+            )  # fmt: skip
+        return cache
+
     def act(
         self,
         prompts: Sequence[Prompt],
@@ -359,164 +316,15 @@ class Policy(nn.Module):
         top_k: int = 0,
         greedy: bool = False,
     ) -> Responses:
-        """Sample one response per prompt, all rows in one batch; rows that ended leave the batch at once.
+        """Sample one response per prompt, all rows in one batch; rows that are done leave the batch at once.
 
         seeds: [B] int64. A row's tokens depend on its own seed and prompt, not on its neighbours.
         """
-        from transformers import DynamicCache
-
-        count = len(prompts)
-        batch, first_position = collate_left(prompts, features, self.device, self.pad_id)
-        cache = DynamicCache()
-        mask = batch.attention_mask
-        with span("prefill"):
-            hidden = self._trunk(batch.input_ids, mask, batch.positions, batch.embeds, batch.deepstack, cache)[:, -1]
-            value_input = hidden.clone()  # the rows alone, without the prompts around them
-            value = self.value_head(value_input)
-        embedding = self.network.get_input_embeddings()
-        rows = torch.arange(count, device=self.device)
-        seeds = seeds.to(self.device)
-        tokens = torch.zeros(count, max_new_tokens, dtype=torch.int64, device=self.device)
-        logprobs = torch.zeros(count, max_new_tokens, device=self.device)
-        entropies = torch.zeros(count, max_new_tokens, device=self.device)
-        lengths = torch.full((count,), max_new_tokens, dtype=torch.int64, device=self.device)
-        ended = torch.zeros(count, dtype=torch.bool, device=self.device)
-        for index in range(max_new_tokens):
-            with span("sample"):
-                sampled = sample_with_logprob(
-                    head_logits(hidden, self.head_weight),
-                    temperature=temperature,
-                    banned_ids=self.banned_ids,
-                    top_k=top_k,
-                    seed=seeds[rows],
-                    position=torch.full_like(rows, index),
-                    greedy=greedy,
-                    backend=vector_backend(self.kernels),
-                )
-            is_end = torch.isin(sampled.token, self.end_ids)
-            tokens[rows, index] = sampled.token
-            logprobs[rows, index] = sampled.logprob_raw
-            entropies[rows, index] = sampled.entropy
-            lengths[rows] = torch.where(is_end, index + 1, lengths[rows])
-            ended[rows] = is_end
-            # The one host-device synchronisation of a token.
-            is_valid, all_ended, any_ended = torch.stack([sampled.valid.all(), is_end.all(), is_end.any()]).tolist()
-            if not is_valid:
-                raise SelfCheckError(
-                    expected="finite logits",
-                    got="NaN or infinite logits while decoding",
-                    where=f"response token {index}",
-                    do="check the weights and the learning rate; resume from the last good checkpoint",
-                )
-            if index + 1 == max_new_tokens or all_ended:
-                break
-            token = sampled.token
-            if any_ended:
-                keep = (~is_end).nonzero()[:, 0]
-                rows, mask, token = rows[keep], mask[keep], token[keep]
-                cache.batch_select_indices(keep)
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-            position = (first_position[rows] + index).expand(3, -1)[..., None]
-            with span("decode"):
-                hidden = self._language_model(embedding(token[:, None]), mask, position, cache)[:, -1]
-        host_lengths = lengths.tolist()
-        token_rows, logprob_rows = tokens.cpu(), logprobs.cpu()
-        within = torch.arange(max_new_tokens, device=self.device)[None] < lengths[:, None]
-        return Responses(
-            ids=[token_rows[i, :n].clone() for i, n in enumerate(host_lengths)],
-            logprob=[logprob_rows[i, :n].clone() for i, n in enumerate(host_lengths)],
-            entropy=((entropies * within).sum(1) / lengths).cpu(),
-            value=value.cpu(),
-            value_input=value_input,
-            has_end=ended.cpu().numpy(),
-        )
-
-
-def _check_frames(prompts: Sequence[Prompt], features: Sequence[Sequence[FrameFeatures]]) -> None:
-    """Row by row, features and placeholders must agree: a total that agrees could still hide frames in the wrong row."""
-    if not any(features):
-        return
-    for row, (prompt, own) in enumerate(zip(prompts, features, strict=True)):
-        given = sum(len(frame.embeds) for frame in own)
-        if prompt.image_tokens is not None and given != prompt.image_tokens:
-            raise SelfCheckError(
-                expected=f"{prompt.image_tokens} image features, one per placeholder of the prompt",
-                got=f"{given} from {len(own)} frames",
-                where=f"row {row} of a batch",
-                do="report this: a frame was dropped, added or put into another row",
-            )
-
-
-def _stack_features(
-    features: Sequence[Sequence[FrameFeatures]], like: torch.device
-) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    flat = [frame for row in features for frame in row]
-    if not flat:
-        return torch.empty(0, 1, device=like), ()
-    depth = len(flat[0].deepstack)
-    embeds = torch.cat([frame.embeds for frame in flat])
-    return embeds, tuple(torch.cat([frame.deepstack[layer] for frame in flat]) for layer in range(depth))
-
-
-def collate(
-    prompts: Sequence[Prompt],
-    responses: Sequence[torch.Tensor],
-    features: Sequence[Sequence[FrameFeatures]],
-    device: torch.device,
-    pad_id: int,
-) -> TokenBatch:
-    """Right-pad prompts followed by responses ([tokens] int64 each) into one batch on `device`.
-
-    Raises SelfCheckError where a row's frames do not fill its placeholders (rows without any features pass: see `_trunk`).
-    """
-    _check_frames(prompts, features)
-    prompt_lengths = [len(p.ids) for p in prompts]
-    totals = [n + len(r) for n, r in zip(prompt_lengths, responses, strict=True)]
-    length = max(totals)
-    input_ids = torch.full((len(prompts), length), pad_id, dtype=torch.int64)
-    positions = torch.zeros(3, len(prompts), length, dtype=torch.int64)
-    for row, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
-        start, end = prompt_lengths[row], totals[row]
-        input_ids[row, :start], input_ids[row, start:end] = prompt.ids, response
-        positions[:, row, :start] = prompt.positions
-        positions[:, row, start:end] = prompt.next_position + torch.arange(len(response))
-    column = torch.arange(length)[None]
-    start_column, end_column = torch.tensor(prompt_lengths)[:, None], torch.tensor(totals)[:, None]
-    embeds, deepstack = _stack_features(features, device)
-    action_mask = (column >= start_column) & (column < end_column)
-    return TokenBatch(
-        input_ids=input_ids.to(device),
-        attention_mask=(column < end_column).to(device),
-        positions=positions.to(device),
-        action_mask=action_mask.to(device),
-        row_index=action_mask.flatten().nonzero()[:, 0].to(device),
-        last_prompt=(start_column[:, 0] - 1).to(device),
-        embeds=embeds,
-        deepstack=deepstack,
-    )
-
-
-def collate_left(
-    prompts: Sequence[Prompt], features: Sequence[Sequence[FrameFeatures]], device: torch.device, pad_id: int
-) -> tuple[TokenBatch, torch.Tensor]:
-    """Left-pad prompts for decoding; also returns the position of each row's first response token, [B] int64."""
-    _check_frames(prompts, features)
-    length = max(len(p.ids) for p in prompts)
-    input_ids = torch.full((len(prompts), length), pad_id, dtype=torch.int64)
-    positions = torch.zeros(3, len(prompts), length, dtype=torch.int64)
-    mask = torch.zeros(len(prompts), length, dtype=torch.bool)
-    for row, prompt in enumerate(prompts):
-        start = length - len(prompt.ids)
-        input_ids[row, start:], positions[:, row, start:], mask[row, start:] = prompt.ids, prompt.positions, True
-    embeds, deepstack = _stack_features(features, device)
-    batch = TokenBatch(
-        input_ids=input_ids.to(device),
-        attention_mask=mask.to(device),
-        positions=positions.to(device),
-        action_mask=torch.zeros_like(mask).to(device),
-        row_index=torch.empty(0, dtype=torch.int64, device=device),
-        last_prompt=torch.full((len(prompts),), length - 1, device=device),
-        embeds=embeds,
-        deepstack=deepstack,
-    )
-    return batch, torch.tensor([p.next_position for p in prompts], device=device)
+        sampling = Sampling(max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, greedy=greedy)
+        shared, rows = prefix_of(prompts, self.image_token_id), range(len(prompts))
+        longest = max(len(prompt.ids) for prompt in prompts) - shared + max_new_tokens
+        generator = Generator(self, sampling, slots=len(prompts), capacity=longest)
+        generator.admit(rows, prompts, features, seeds, shared=shared)
+        while generator.active:
+            generator.advance()
+        return generator.take(rows)

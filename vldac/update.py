@@ -21,13 +21,14 @@ import torch
 
 from vldac import _core, seeding
 from vldac.advantage import Advantages
+from vldac.batch import TokenBatch
 from vldac.config import OptimConfig, TrainConfig
 from vldac.data import RolloutBatch
 from vldac.errors import NonFiniteError, SelfCheckError
 from vldac.kernels import ppo_clip_loss, value_loss
 from vldac.kernels.dispatch import vector_backend
 from vldac.optim import clip_and_step
-from vldac.policy import Evaluation, Policy, TokenBatch, collate
+from vldac.policy import Evaluation, Policy
 from vldac.spans import span, time_metrics
 
 Rows = np.ndarray
@@ -44,12 +45,10 @@ class OldLogprobs:
 
 def token_batch(policy: Policy, batch: RolloutBatch, rows: Rows) -> TokenBatch:
     """Collate steps for scoring."""
-    return collate(
+    return policy.collate(
         [batch.prompts[r] for r in rows],
         [batch.response(r) for r in rows],
         [batch.features[r] for r in rows],
-        policy.device,
-        policy.pad_id,
     )
 
 

@@ -85,7 +85,7 @@ sys.path.append({root!r})
 from tests.policy.conftest import Rows, save_checkpoint_folder
 from vldac.config import ModelConfig
 from vldac.model import load_model
-from vldac.policy import Policy, collate
+from vldac.policy import Policy
 torch.set_num_threads(1)
 V, TOKENS, ROWS = 151_936, 64, 8
 folder = save_checkpoint_folder(Path({folder!r}), "qwen2_vl", vocab_size=V)
@@ -93,7 +93,7 @@ settings = ModelConfig(lora_rank=4, lora_alpha=8, value_hidden=(32,), kernels={b
 policy = Policy(load_model(str(folder), dtype=torch.float32), settings, device=torch.device("cpu"), seed=3)
 rows = Rows(policy, images=(1,) * ROWS)
 responses = [torch.full((TOKENS,), int(rows.responses[0][0])) for _ in range(ROWS)]
-batch = collate(rows.prompts, responses, rows.features, policy.device, policy.pad_id)
+batch = policy.collate(rows.prompts, responses, rows.features)
 
 
 def kilobytes(key):

@@ -75,11 +75,11 @@ def test_audit_passes_and_catches_planted_faults(
     check_kernels(policy, tokens, config)
 
     for shifted in (
-        dataclasses.replace(tokens, action_mask=tokens.action_mask.roll(1, 1)),
-        dataclasses.replace(tokens, row_index=tokens.row_index - 1),
+        dataclasses.replace(tokens, keep=tokens.keep - 1),
+        dataclasses.replace(tokens, targets=tokens.targets.roll(1)),
     ):
         monkeypatch.setattr("vldac.audit.token_batch", lambda *_, shifted=shifted: shifted)
-        with pytest.raises(SelfCheckError, match="mask"):
+        with pytest.raises(SelfCheckError, match="shifted"):
             check_mask(policy, batch, rows)
         monkeypatch.undo()
 

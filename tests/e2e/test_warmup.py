@@ -11,6 +11,7 @@ import torch
 
 from tests.e2e.conftest import build
 from vldac.advantage import Advantages, step_advantages
+from vldac.batch import TokenBatch
 from vldac.checkpoint import restore, save_checkpoint
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
@@ -77,13 +78,13 @@ def test_a_frozen_update_runs_the_trunk_for_one_microbatch(
     warming: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = started(warming, start)
-    batches, calls, run = [trainer.collect()], [], trainer.policy._language_model
+    batches, calls, run = [trainer.collect()], [], trainer.policy.hidden_states
 
-    def counted(inputs: torch.Tensor, *arguments: object, **options: object) -> torch.Tensor:
-        calls.append((len(inputs), torch.is_grad_enabled()))
-        return run(inputs, *arguments, **options)
+    def counted(batch: TokenBatch, *arguments: object, **options: object) -> torch.Tensor:
+        calls.append((batch.num_rows, torch.is_grad_enabled()))
+        return run(batch, *arguments, **options)
 
-    monkeypatch.setattr(trainer.policy, "_language_model", counted)
+    monkeypatch.setattr(trainer.policy, "hidden_states", counted)
     frozen = trainer.update(batches[0])
     assert frozen["policy/is_frozen"] == 1 and calls == [(warming.optim.microbatch_steps, False)]
     assert not POLICY_LOSS_KEYS & set(frozen) and frozen["policy/first_ratio_deviation"] <= 1e-4

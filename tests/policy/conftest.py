@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from vldac import tiny
+from vldac.batch import FrameFeatures
 from vldac.config import ModelConfig
 from vldac.model import FAMILIES, VisionLanguageModel, load_model
-from vldac.policy import FrameFeatures, Policy
+from vldac.policy import Policy
 from vldac.prompting import Prompt
 
 torch.set_num_threads(1)

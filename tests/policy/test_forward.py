@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vldac.policy import Policy, collate, collate_left
-
-CPU = torch.device("cpu")
+from vldac.policy import Policy
 
 
 def full_logits(policy: Policy, rows: Any, row: int) -> torch.Tensor:
@@ -40,10 +39,9 @@ def expected_logprob(policy: Policy, rows: Any, row: int, temperature: float) ->
 
 
 def batch_of(policy: Policy, rows: Any, chosen: list[int]) -> Any:
-    return collate(
-        [rows.prompts[i] for i in chosen], [rows.responses[i] for i in chosen], [rows.features[i] for i in chosen],
-        CPU, policy.pad_id,
-    )  # fmt: skip
+    return policy.collate(
+        [rows.prompts[i] for i in chosen], [rows.responses[i] for i in chosen], [rows.features[i] for i in chosen]
+    )
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
@@ -74,25 +72,6 @@ def test_a_row_does_not_depend_on_its_neighbours_or_the_padding(
             torch.testing.assert_close(together.value[place], alone.value[0], atol=2e-5, rtol=0)
 
 
-def test_padding_tokens_have_no_influence_at_all(make_policy: Callable[..., Policy], make_rows: Any) -> None:
-    """Another token under the padding mask leaves every number bit for bit as it was."""
-    policy = make_policy()
-    rows = make_rows(policy)
-    prompts, features = rows.prompts, rows.features
-    other = int(rows.responses[0][0])
-    with torch.no_grad():
-        one, two = (
-            policy(collate(prompts, rows.responses, features, CPU, pad), temperature=1.0)
-            for pad in (policy.pad_id, other)
-        )
-        left = [
-            policy._trunk(b.input_ids, b.attention_mask, b.positions, b.embeds, b.deepstack)[:, -1]
-            for b in (collate_left(prompts, features, CPU, pad)[0] for pad in (policy.pad_id, other))
-        ]
-    assert torch.equal(one.logprob, two.logprob) and torch.equal(one.value, two.value)
-    assert torch.equal(left[0], left[1]) and bool(torch.isfinite(left[0]).all())
-
-
 def test_decoding_and_scoring_agree(make_policy: Callable[..., Policy], make_rows: Any) -> None:
     """Left-padded cached decoding and right-padded scoring: ratio 1 within 1e-4, and equal values."""
     policy = make_policy()
@@ -101,7 +80,7 @@ def test_decoding_and_scoring_agree(make_policy: Callable[..., Policy], make_row
         rows.prompts, rows.features, seeds=torch.arange(4), max_new_tokens=12, temperature=0.9
     )  # fmt: skip
     with torch.no_grad():
-        scored = policy(collate(rows.prompts, said.ids, rows.features, CPU, policy.pad_id), temperature=0.9)
+        scored = policy(policy.collate(rows.prompts, said.ids, rows.features), temperature=0.9)
     assert float((torch.cat(said.logprob) - scored.logprob).abs().max()) < 1e-4
     torch.testing.assert_close(said.value, scored.value, atol=2e-5, rtol=0)
     torch.testing.assert_close(policy.values(rows.prompts, rows.features), scored.value, atol=2e-5, rtol=0)
@@ -134,7 +113,7 @@ def test_rows_that_end_early_do_not_disturb_the_others(make_policy: Callable[...
     said = policy.act(prompts, features, seeds=torch.arange(16), max_new_tokens=12, temperature=1.0)
     assert len({len(ids) for ids in said.ids}) >= 4
     with torch.no_grad():
-        scored = policy(collate(prompts, said.ids, features, CPU, policy.pad_id), temperature=1.0)
+        scored = policy(policy.collate(prompts, said.ids, features), temperature=1.0)
     assert float((torch.cat(said.logprob) - scored.logprob).abs().max()) < 1e-4
 
 
@@ -161,7 +140,7 @@ def test_state_that_the_model_keeps_from_another_batch_does_not_matter(
 
 
 def test_text_positions_in_place_of_the_image_positions_would_be_noticed(
-    make_policy: Callable[..., Policy], make_rows: Any, monkeypatch: pytest.MonkeyPatch
+    make_policy: Callable[..., Policy], make_rows: Any
 ) -> None:
     """What the model falls back to without positions (0, 1, 2, ... on all axes) changes the log-probs by far more than 1e-4."""
     policy = make_policy()
@@ -169,10 +148,8 @@ def test_text_positions_in_place_of_the_image_positions_would_be_noticed(
     batch = batch_of(policy, rows, [0, 1, 3])
     with torch.no_grad():
         right = policy(batch, temperature=1.0).logprob
-        language_model = policy.network.model.language_model
-        own = language_model.forward
-        monkeypatch.setattr(language_model, "forward", lambda **k: own(**(k | {"position_ids": None})))
-        wrong = policy(batch, temperature=1.0).logprob
+        text = torch.cat([torch.arange(n) for n in batch.layout.lengths.tolist()]).expand(3, -1)
+        wrong = policy(dataclasses.replace(batch, positions=text), temperature=1.0).logprob
     assert float((right - wrong).abs().max()) > 1e-2
 
 
@@ -202,7 +179,7 @@ def test_no_tensor_of_logits_has_more_rows_than_a_chunk(make_policy: Callable[..
     responses = [allowed[torch.arange(350) % len(allowed)] for _ in range(4)]
     assert policy.head_weight.shape[0] not in (policy.hidden_size, 192, 64)
     with LargestRows(policy.head_weight) as watch:
-        evaluation = policy(collate(rows.prompts, responses, rows.features, CPU, policy.pad_id), temperature=1.0)
+        evaluation = policy(policy.collate(rows.prompts, responses, rows.features), temperature=1.0)
         evaluation.logprob.sum().backward()
     assert len(evaluation.logprob) == 1400
     assert 0 < watch.rows <= 1024

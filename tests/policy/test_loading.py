@@ -7,7 +7,6 @@ import json
 import shutil
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +168,6 @@ def test_random_weights_of_a_folder_with_only_a_configuration_get_a_local_tokeni
 def test_a_random_model_acts_and_scores(offline: list[tuple[Any, ...]], family: str) -> None:
     import numpy as np
 
-    from vldac.policy import collate
-
     constants = known_processor(KNOWN[family])
     model = random_model(
         shrunken(KNOWN[family]), loading.image_spec(constants), None, name="shrunken", dtype=torch.float32,
@@ -184,7 +181,7 @@ def test_a_random_model_acts_and_scores(offline: list[tuple[Any, ...]], family: 
     own = [[frame] for frame in features]
     said = policy.act(prompts, own, seeds=torch.arange(2), max_new_tokens=4, temperature=1.0)
     with torch.no_grad():
-        scored = policy(collate(prompts, said.ids, own, torch.device("cpu"), policy.pad_id), temperature=1.0)
+        scored = policy(policy.collate(prompts, said.ids, own), temperature=1.0)
     assert float((torch.cat(said.logprob) - scored.logprob).abs().max()) < 1e-4
     assert not bool(torch.isin(torch.cat(said.ids), policy.banned_ids).any())
 
@@ -344,9 +341,3 @@ def test_the_hub_is_not_asked_when_offline_mode_is_set(
 def test_spec_values_are_plain_numbers(model: VisionLanguageModel) -> None:
     assert isinstance(model.spec, ImageSpec)
     assert all(type(v) is int or all(type(x) is float for x in v) for v in dataclasses.asdict(model.spec).values())
-
-
-def test_padding_falls_back_to_the_end_token(make_policy: Callable[..., Policy]) -> None:
-    policy = make_policy()
-    policy.model_info.tokenizer.pad_token = None
-    assert policy.pad_id == policy.model_info.tokenizer.eos_token_id

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from vldac.errors import ConfigError, ModelError, SelfCheckError
 from vldac.known import known_ids, known_processor
 from vldac.model import VisionLanguageModel
-from vldac.policy import Policy, collate, collate_left
+from vldac.policy import Policy
 from vldac.prompting import image_patches
 from vldac.vision import ImageSpec, smart_resize
 
@@ -105,15 +105,13 @@ def test_a_dropped_swapped_or_extra_frame_is_refused_even_where_the_total_agrees
     one, two, none, three = rows.features
     for features in ([one, one, none, three], [two, one, none, three], [one, two, one, three[:2]]):
         with pytest.raises(SelfCheckError, match="placeholder"):
-            collate(rows.prompts, rows.responses, features, CPU, policy.pad_id)
-        with pytest.raises(SelfCheckError, match="placeholder"):
-            collate_left(rows.prompts, features, CPU, policy.pad_id)
+            policy.collate(rows.prompts, rows.responses, features)
 
 
 def test_features_that_are_missing_altogether_are_refused(make_policy: Callable[..., Policy], make_rows: Any) -> None:
     policy = make_policy()
     rows = make_rows(policy)
-    batch = collate(rows.prompts, rows.responses, [[]] * 4, CPU, policy.pad_id)
+    batch = policy.collate(rows.prompts, rows.responses, [[]] * 4)
     with pytest.raises(SelfCheckError, match="image placeholders"):
         policy(batch, temperature=1.0)
 
@@ -129,7 +127,7 @@ def test_deepstack_features_that_were_lost_are_refused(
         return
     stripped = [[dataclasses.replace(frame, deepstack=()) for frame in row] for row in rows.features]
     with pytest.raises(SelfCheckError, match="deep-stack"):
-        policy(collate(rows.prompts, rows.responses, stripped, CPU, policy.pad_id), temperature=1.0)
+        policy(policy.collate(rows.prompts, rows.responses, stripped), temperature=1.0)
 
 
 def test_a_sampled_placeholder_is_refused(make_policy: Callable[..., Policy], make_rows: Any) -> None:
@@ -137,7 +135,7 @@ def test_a_sampled_placeholder_is_refused(make_policy: Callable[..., Policy], ma
     rows = make_rows(policy)
     responses = [torch.tensor([policy.network.config.image_token_id])] + rows.responses[1:]
     with pytest.raises(SelfCheckError, match="placeholder"):
-        policy(collate(rows.prompts, responses, rows.features, CPU, policy.pad_id), temperature=1.0)
+        policy(policy.collate(rows.prompts, responses, rows.features), temperature=1.0)
 
 
 HOSTILE = (

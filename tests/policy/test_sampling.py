@@ -14,9 +14,8 @@ from vldac.kernels.product import head_logits
 from vldac.errors import SelfCheckError
 from vldac.kernels import linear_logprob, sample_with_logprob
 from vldac.model import VisionLanguageModel
-from vldac.policy import Policy, collate
+from vldac.policy import Policy
 
-CPU = torch.device("cpu")
 EXTREMES = st.sampled_from([0.0, 1.0, -1.0, 50.0, 1e4, 3e38, -3e38])
 
 
@@ -66,7 +65,7 @@ def test_a_head_that_wants_only_banned_ids_still_never_says_one(
     ids = torch.cat(said.ids)
     assert not bool(torch.isin(ids, policy.banned_ids).any())
     with torch.no_grad():
-        scored = policy(collate(rows.prompts, said.ids, rows.features, CPU, policy.pad_id), temperature=1.0)
+        scored = policy(policy.collate(rows.prompts, said.ids, rows.features), temperature=1.0)
     assert float((torch.cat(said.logprob) - scored.logprob).abs().max()) < 1e-4
 
 
@@ -74,7 +73,7 @@ def test_a_head_that_wants_only_banned_ids_still_never_says_one(
 def adversary(make_policy: Callable[..., Policy], make_rows: Any) -> tuple[Policy, Any]:
     policy = make_policy()
     rows = make_rows(policy)
-    batch = collate(rows.prompts, rows.responses, rows.features, CPU, policy.pad_id)
+    batch = policy.collate(rows.prompts, rows.responses, rows.features)
     with torch.no_grad():
         hidden = policy(batch, temperature=1.0).value_input.mean(0)
         policy.head_weight[policy.banned_ids] = 40.0 * hidden
@@ -98,7 +97,7 @@ def test_scored_probabilities_sum_to_one_over_the_ids_that_may_be_sampled(
     allowed = [i for i in range(policy.head_weight.shape[0]) if i not in set(policy.banned_ids.tolist())]
     prompts, features = rows.prompts[:1] * len(allowed), rows.features[:1] * len(allowed)
     with torch.no_grad():
-        batch = collate(prompts, [torch.tensor([i]) for i in allowed], features, CPU, policy.pad_id)
+        batch = policy.collate(prompts, [torch.tensor([i]) for i in allowed], features)
         total = policy(batch, temperature=0.8).logprob.exp().sum()
     assert abs(float(total) - 1.0) < 1e-4
 

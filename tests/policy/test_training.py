@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 import torch
 
+from vldac.batch import TokenBatch
 from vldac.config import ModelConfig
 from vldac.errors import ModelError
 from vldac.model import VisionLanguageModel, load_model
-from vldac.policy import Policy, TokenBatch, collate
+from vldac.policy import Policy
 
 CPU = torch.device("cpu")
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 def whole_batch(policy: Policy, rows: Any) -> TokenBatch:
-    return collate(rows.prompts, rows.responses, rows.features, CPU, policy.pad_id)
+    return policy.collate(rows.prompts, rows.responses, rows.features)
 
 
 def train_steps(policy: Policy, batch: TokenBatch, count: int = 3) -> None:
@@ -152,7 +153,7 @@ def test_bfloat16_scores_repeat_exactly_and_the_mismatch_of_decoding_is_bounded(
     assert policy.head_weight.dtype == torch.bfloat16
     rows = make_rows(policy)
     said = policy.act(rows.prompts, rows.features, seeds=torch.arange(4), max_new_tokens=24, temperature=1.0)
-    batch = collate(rows.prompts, said.ids, rows.features, CPU, policy.pad_id)
+    batch = policy.collate(rows.prompts, said.ids, rows.features)
     with torch.no_grad():
         old = policy(batch, temperature=1.0)
     again = policy(batch, temperature=1.0)

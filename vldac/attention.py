@@ -1,0 +1,217 @@
+"""What tokens see of each other: rows behind a shared prefix, and one new token per slot of a cache.
+
+A *row* is one environment step: the part of its prompt behind the shared prefix, then its response. Inside a row attention is causal;
+every row sees the whole prefix; no row sees another. The prefix is run once, whatever the number of rows, and its keys and values
+are exact: causal attention never lets a prefix token see what comes behind it.
+
+Shapes: P prefix tokens, R rows, T packed tokens, N queries, D head size; C places of a slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from vldac.errors import SelfCheckError
+
+
+class Prefix:
+    """Keys and values of the tokens that all rows share; `collect` is the `Attend` that fills it."""
+
+    def __init__(self, num_layers: int, scale: float) -> None:
+        self.key: list[torch.Tensor | None] = [None] * num_layers
+        """one [P, kv heads, D] per layer, rotated"""
+        self.value: list[torch.Tensor | None] = [None] * num_layers
+        self._scale = scale
+
+    def collect(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """Causal attention of the prefix's own tokens. Keeps what it is given."""
+        if self.key[layer] is None:  # recomputation in backward must not replace what the rows have read
+            self.key[layer], self.value[layer] = key, value
+        if not len(query):
+            return query
+        q, k, v = (part.transpose(0, 1)[None] for part in (query, key, value))
+        out = functional.scaled_dot_product_attention(
+            q, k, v, is_causal=True, scale=self._scale, enable_gqa=query.shape[1] != key.shape[1]
+        )
+        return out[0].transpose(0, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowLayout:
+    """Where rows lie among packed tokens; on the host, so that nothing waits for the device."""
+
+    offsets: torch.Tensor
+    """[R + 1] int64, CPU: row r is tokens offsets[r] to offsets[r + 1]"""
+    kept: torch.Tensor
+    """[R + 1] int64, CPU: row r's last kept[r + 1] - kept[r] tokens are those whose output is read"""
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """[R] int64"""
+        return self.offsets.diff()
+
+
+class RowAttention:
+    """Attention of packed rows behind an optional prefix: an `Attend` of the update, of the reference and of the prefill."""
+
+    def __init__(
+        self, layout: RowLayout, prefix: Prefix | None, *, num_layers: int, scale: float, device: torch.device
+    ) -> None:
+        self._layout, self._prefix, self._last, self._scale = layout, prefix, num_layers - 1, scale
+        self._whole = _Padding.of(layout.offsets, layout.offsets, device)
+        self._kept = _Padding.of(layout.offsets, layout.kept, device)
+
+    def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """[N, heads, D]; in the last layer the queries are those of the kept tokens."""
+        queries = self._kept if layer == self._last else self._whole
+        prefix = self._prefix
+        q = queries.pad(query)
+        k, v = self._whole.pad(key), self._whole.pad(value)
+        if prefix is not None:
+            k, v = (
+                torch.cat([shared[layer].transpose(0, 1).expand(len(own), -1, -1, -1), own], dim=2)
+                for shared, own in ((prefix.key, k), (prefix.value, v))
+            )
+        out = functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=queries.mask(k.shape[2]), scale=self._scale, enable_gqa=query.shape[1] != key.shape[1]
+        )
+        return queries.unpad(out)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Padding:
+    """Rows of queries, left-aligned on a rectangle [R, S]."""
+
+    take: torch.Tensor
+    """[R, S] int64, packed place of each entry; padding repeats a row's last token"""
+    put: torch.Tensor
+    """[N] int64, flat place on the rectangle of each packed token"""
+    column: torch.Tensor
+    """[R, S] int64, place of each query inside its row"""
+    width: int
+    """longest row, in keys"""
+
+    @classmethod
+    def of(cls, offsets: torch.Tensor, kept: torch.Tensor, device: torch.device) -> _Padding:
+        rows, counts = offsets.diff(), kept.diff()
+        width = int(counts.max()) if len(counts) else 0
+        column = torch.arange(width)[None]
+        inside = column < counts[:, None]
+        take = kept[:-1, None] + torch.minimum(column, (counts[:, None] - 1).clamp(min=0))
+        put = inside.flatten().nonzero()[:, 0]
+        at = (rows - counts)[:, None] + column
+        return cls(take=take.to(device), put=put.to(device), column=at.to(device), width=int(rows.max()))
+
+    def pad(self, packed: torch.Tensor) -> torch.Tensor:
+        """[N, heads, D] to [R, heads, S, D]."""
+        return packed[self.take].transpose(1, 2)
+
+    def unpad(self, padded: torch.Tensor) -> torch.Tensor:
+        """[R, heads, S, D] to [N, heads, D]."""
+        return padded.transpose(1, 2).flatten(0, 1)[self.put]
+
+    def mask(self, num_keys: int) -> torch.Tensor:
+        """[R, 1, S, keys] bool: the prefix, and the row up to the query itself."""
+        shared = num_keys - self.width
+        return torch.arange(num_keys, device=self.column.device) <= self.column[:, None, :, None] + shared
+
+
+class SlotCache:
+    """Keys and values of rows that are being decoded, each in a slot of its own, in a fixed place."""
+
+    def __init__(
+        self, *, num_layers: int, slots: int, capacity: int, kv_heads: int, head_size: int, dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        shape = (num_layers, slots, capacity, kv_heads, head_size)
+        self.key = torch.zeros(shape, dtype=dtype, device=device)
+        """[layers, slots, C, kv heads, D]"""
+        self.value = torch.zeros(shape, dtype=dtype, device=device)
+        self.slots, self.capacity = slots, capacity
+
+    def write(self, layer: int, place: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> None:
+        """place: [T] int64, slot * C + position."""
+        self.key[layer].flatten(0, 1).index_copy_(0, place, key)
+        self.value[layer].flatten(0, 1).index_copy_(0, place, value)
+
+
+class PrefillAttention:
+    """`RowAttention` that leaves each row's keys and values in its slot."""
+
+    def __init__(self, rows: RowAttention, cache: SlotCache, place: torch.Tensor) -> None:
+        self._rows, self._cache, self._place = rows, cache, place
+
+    def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """As `RowAttention`."""
+        self._cache.write(layer, self._place, key, value)
+        return self._rows(layer, query, key, value)
+
+
+class SlotAttention:
+    """One new token in each of A slots: writes its key and value, and looks at the prefix and at its slot."""
+
+    def __init__(
+        self, cache: SlotCache, prefix: Prefix | None, slots: torch.Tensor, lengths: torch.Tensor, *, scale: float
+    ) -> None:
+        """slots: [A] int64. lengths: [A] int64, places taken before the new token."""
+        self._cache, self._prefix, self._slots, self._lengths, self._scale = cache, prefix, slots, lengths + 1, scale
+        self._place = slots * cache.capacity + lengths
+
+    def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """[A, heads, D] each to [A, heads, D]."""
+        cache, prefix = self._cache, self._prefix
+        cache.write(layer, self._place, key, value)
+        return slot_attention(
+            query, cache.key[layer], cache.value[layer], self._slots, self._lengths,
+            None if prefix is None else prefix.key[layer], None if prefix is None else prefix.value[layer], scale=self._scale,
+        )  # fmt: skip
+
+
+def slot_attention(
+    query: torch.Tensor, key_cache: torch.Tensor, value_cache: torch.Tensor, slot: torch.Tensor, length: torch.Tensor,
+    prefix_key: torch.Tensor | None, prefix_value: torch.Tensor | None, *, scale: float,
+) -> torch.Tensor:  # fmt: skip
+    longest = int(length.max())
+    keys, values = (cache[slot, :longest].transpose(1, 2) for cache in (key_cache, value_cache))
+    shared = 0
+    if prefix_key is not None and prefix_value is not None:
+        shared = len(prefix_key)
+        keys, values = (
+            torch.cat([p.transpose(0, 1).expand(len(slot), -1, -1, -1), own], dim=2)
+            for p, own in ((prefix_key, keys), (prefix_value, values))
+        )
+    mask = torch.arange(shared + longest, device=query.device)[None] < (length + shared)[:, None]
+    out = functional.scaled_dot_product_attention(
+        query[:, :, None], keys, values, attn_mask=mask[:, None, None], scale=scale,
+        enable_gqa=query.shape[1] != keys.shape[1],
+    )  # fmt: skip
+    return out[:, :, 0]
+
+
+def shared_prefix(prompts: Sequence[torch.Tensor], image_token_id: int) -> int:
+    """Return how many first tokens all prompts share, images apart, so that each keeps at least one of its own.
+
+    prompts: [tokens] int64 each, CPU. Behind the first image placeholder nothing is shared: the ids agree there, the pictures don't.
+    """
+    different = {id(ids): ids for ids in prompts}.values()
+    first = next(iter(different))
+    at_image = (first == image_token_id).nonzero()
+    length = min(int(at_image[0]) if len(at_image) else len(first) - 1, len(first) - 1)
+    for ids in different:
+        length = min(length, len(ids) - 1)
+        apart = (ids[:length] != first[:length]).nonzero()
+        length = int(apart[0]) if len(apart) else length
+    return max(0, length)
+
+
+def check_capacity(needed: int, capacity: int, where: str) -> None:
+    """Raise SelfCheckError where a row does not fit its slot."""
+    if needed > capacity:
+        raise SelfCheckError(
+            expected=f"rows of at most {capacity} tokens behind the shared prefix", got=str(needed), where=where,
+            do="report this: the cache was made for shorter prompts",
+        )  # fmt: skip
