@@ -109,7 +109,14 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
                 actions[i] = expert[i]
             fields = {key: facts[key] for key in env.response_fields}
             response = response_text(fields, names[int(actions[i])])
-            samples.append(Sample(messages=arrange(messages, 1, env_config.prompt_layout), image=obs["image"][i].copy(), facts=fields, response=response))
+            samples.append(
+                Sample(
+                    messages=arrange(messages, 1, env_config.prompt_layout),
+                    image=obs["image"][i].copy(),
+                    facts=fields,
+                    response=response,
+                )
+            )
         obs, *_ = env.step(actions)
     env.close()
     return samples[:count]

@@ -124,7 +124,7 @@ class Policy(nn.Module):
         self.to(device)
         self.eval()
         self.device = device
-        self.decoder = Decoder(self.network, self.model_info.name)
+        self.decoder = Decoder(self.network, self.model_info.name, kernels=self.kernels)
         self.dtype: torch.dtype = self.network.get_input_embeddings().weight.dtype
         self.image_token_id = int(self.network.config.image_token_id)
         self.is_adapted = True
