@@ -65,7 +65,7 @@ def test_the_rollout_benchmark_updates_nothing(vldac, tmp_path: Path) -> None:
     row, out = row_of(vldac, tmp_path, "rollout", "--rounds", "1")
     (case,) = row["cases"]
     for side in case["sides"].values():
-        assert list(side["env_steps_per_s"]) == ["rollout"]
+        assert list(side["env_steps_per_s"]) == ["rollout", "rollout_cpu"]
         assert "backward" not in side["shares"] and {"generate", "encode", "env"} <= set(side["shares"])
     assert "all-in" not in out
 
@@ -121,6 +121,7 @@ def test_a_round_accounts_for_all_its_time(toy: Path) -> None:
         sample = ours.round(has_update=has_update)
         total = sample.steps / (sample.all_in or sample.rollout)
         assert sample.steps == 4 and sum(sample.seconds.values()) == pytest.approx(total)
+        assert sample.rollout_cpu > 0 and (sample.all_in_cpu is None) == (not has_update)
         assert (sample.all_in is None) == (not has_update) and 0 <= sample.seconds["rest"] < total
     ours.close()
 
@@ -166,7 +167,8 @@ def test_prompts_say_the_text_of_their_number_of_pictures() -> None:
 
 
 def measured(*rates: tuple[float, float]) -> Measured:
-    samples = [Sample(steps=8, all_in=a, rollout=r, seconds={"generate": 1.0, "rest": 3.0}) for a, r in rates]
+    seconds = {"generate": 1.0, "rest": 3.0}
+    samples = [Sample(steps=8, all_in=a, rollout=r, all_in_cpu=2 * a, rollout_cpu=r, seconds=seconds) for a, r in rates]
     return Measured(what="", settings={}, samples=samples)
 
 
@@ -199,7 +201,7 @@ class Turns:
 
     def round(self, *, has_update: bool) -> Sample:
         self.log.append(f"{self.name}{'+' if has_update else ''}")
-        return Sample(steps=1, rollout=1.0, all_in=None, seconds={})
+        return Sample(steps=1, rollout=1.0, rollout_cpu=1.0, all_in=None, all_in_cpu=None, seconds={})
 
     def close(self) -> None:
         self.log.append(f"close {self.name}")
@@ -231,7 +233,9 @@ if "--tokens" not in sys.argv or sys.argv[sys.argv.index("--tokens") + 1] == "13
     sys.exit("a package is missing")
 print(json.dumps({"prompt_tokens": 77, "versions": {}}), flush=True)
 while sys.stdin.readline():
-    row = {"steps": 4, "rollout": 1.0, "all_in": None if "--rollout-only" in sys.argv else 0.5, "seconds": {"generate": 8.0}}
+    row = {"steps": 4, "rollout": 1.0, "rollout_cpu": 2.0, "all_in": 0.5, "all_in_cpu": 0.25, "seconds": {"generate": 8.0}, "load": 1}
+    if "--rollout-only" in sys.argv:
+        row |= {"all_in": None, "all_in_cpu": None}
     print(json.dumps(row), flush=True)
 """
 
@@ -260,7 +264,7 @@ def test_the_original_is_asked_for_every_round_and_its_prompts_are_ours(vldac, t
         # 31 letters, one or two tokens a word, beside four pictures of 6 and the chat format: not the environment's own 350
         assert side["prompt_tokens"] < 120
     row, _ = row_of(vldac, tmp_path, "rollout", "--rounds", "1", *stand_in)
-    assert list(row["cases"][0]["sides"]["original"]["env_steps_per_s"]) == ["rollout"]
+    assert list(row["cases"][0]["sides"]["original"]["env_steps_per_s"]) == ["rollout", "rollout_cpu"]
 
 
 def test_an_original_that_does_not_start_is_told_with_its_own_words(tmp_path, stand_in) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -83,7 +84,7 @@ class Original:
         row = json.loads(self._line())
         if has_update != (row["all_in"] is not None):
             raise RuntimeError("the other side was started for rounds of another kind")
-        return Sample(steps=row["steps"], rollout=row["rollout"], all_in=row["all_in"], seconds=row["seconds"])
+        return Sample(**{f.name: row[f.name] for f in dataclasses.fields(Sample) if f.name in row})
 
     def close(self) -> None:
         """End the process."""

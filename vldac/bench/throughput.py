@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 ORIGINAL = "original"
 FIGURES = ("all_in", "rollout")
+"""What is printed and held against goals, by the clock; the same with "_cpu" is per second of processor time."""
+_ALL_FIGURES = (*FIGURES, *(f"{name}_cpu" for name in FIGURES))
 LAYOUTS = {"images_first": "equal prompts", "shared_prefix": "the same prompt with its text before its pictures"}
 
 
@@ -67,7 +69,7 @@ class Measured:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def rates(self, name: str) -> list[float]:
-        """Environment steps per second by round; name: one of FIGURES."""
+        """Environment steps per second by round; name: as in FIGURES."""
         return [rate for sample in self.samples if (rate := getattr(sample, name)) is not None]
 
     def shares(self) -> dict[str, float]:
@@ -230,7 +232,7 @@ def _sized(arguments: ThroughputArguments) -> ThroughputArguments:
 
 
 def _side(measured: Measured, base: Measured | None) -> dict[str, Any]:
-    rates = {name: measured.rates(name) for name in FIGURES}
+    rates = {name: measured.rates(name) for name in _ALL_FIGURES}
     peaks = [sample.peak_bytes for sample in measured.samples if sample.peak_bytes is not None]
     return {
         "what": measured.what,
@@ -320,6 +322,8 @@ def _table(case: dict[str, Any]) -> Table:
     for name in figures:
         table.add_column(name.replace("_", "-"), justify="right", no_wrap=True)
         table.add_column("times" if has_base else "min - max", justify="right", no_wrap=True)
+        if has_base:
+            table.add_column("by CPU", justify="right", no_wrap=True)
     table.add_column("prompt", justify="right", no_wrap=True)
     for name, side in case["sides"].items():
         cells = []
@@ -328,7 +332,8 @@ def _table(case: dict[str, Any]) -> Table:
             between = f"{rate['min']:.3g} - {rate['max']:.3g}"
             if times:
                 between = f"{times['median']:.2f} ({times['min']:.2f} - {times['max']:.2f})"
-            cells += [f"{rate['median']:.3g}", between]
+            by_cpu = [f"{side['times_base'][f'{figure}_cpu']['median']:.2f}"] if times else []
+            cells += [f"{rate['median']:.3g}", between, *by_cpu]
         table.add_row(name, *cells, str(side["prompt_tokens"]))
     return table
 

@@ -56,6 +56,9 @@ class Sample:
     """Environment steps per second of the rollout alone (on the other side without its reference pass)."""
     all_in: float | None
     """The same of rollout, reference and update; None where there was no update."""
+    rollout_cpu: float
+    all_in_cpu: float | None
+    """The same two per second of processor time, all threads: on a busy machine the steadier measure, for the CPU's work alone."""
     seconds: Mapping[str, float]
     """By part; "rest" is what no part holds. They add up to the round."""
     peak_bytes: int | None = None
@@ -222,8 +225,10 @@ class Ours:
         is_cuda = self.trainer.device.type == "cuda"
         if is_cuda:
             torch.cuda.reset_peak_memory_stats(self.trainer.device)
-        rollout_s, batch = self._timed(self.trainer.collect)
-        update_s, metrics = self._timed(lambda: self.trainer.update(batch)) if has_update else (0.0, {})
+        rollout_s, rollout_cpu_s, batch = self._timed(self.trainer.collect)
+        update_s, update_cpu_s, metrics = (
+            self._timed(lambda: self.trainer.update(batch)) if has_update else (0.0, 0.0, {})
+        )
         self._check(batch)
         total, steps = rollout_s + update_s, len(batch)
         times = {f"time/{name}_s": value for name, value in batch.seconds.items()} | metrics
@@ -231,16 +236,18 @@ class Ours:
         parts = {name: value for name, value in parts.items() if name not in _CONTAINERS}
         parts["rest"] = total - sum(parts.values())
         return Sample(
-            steps=steps, rollout=steps / rollout_s, all_in=steps / total if has_update else None, seconds=parts,
+            steps=steps, rollout=steps / rollout_s, all_in=steps / total if has_update else None, rollout_cpu=steps / rollout_cpu_s,
+            all_in_cpu=steps / (rollout_cpu_s + update_cpu_s) if has_update else None, seconds=parts,
             peak_bytes=torch.cuda.max_memory_allocated(self.trainer.device) if is_cuda else None,
         )  # fmt: skip
 
-    def _timed(self, function: Callable[[], Any]) -> tuple[float, Any]:
-        start = time.perf_counter()
+    def _timed(self, function: Callable[[], Any]) -> tuple[float, float, Any]:
+        """Seconds by the clock, seconds of processor time, result."""
+        start, cpu = time.perf_counter(), time.process_time()
         result = function()
         if self.trainer.device.type == "cuda":
             torch.cuda.synchronize(self.trainer.device)
-        return time.perf_counter() - start, result
+        return time.perf_counter() - start, time.process_time() - cpu, result
 
     def _check(self, batch: RolloutBatch) -> None:
         limit = self.trainer.config.rollout.max_new_tokens
