@@ -73,6 +73,21 @@ def positive(where: str, name: str, value: float, *, zero: bool = False) -> None
         )
 
 
+def even(where: str, name: str, value: int) -> None:
+    """An even number."""
+    if value % 2:
+        raise KernelError(expected=f"{name} even", got=str(value), where=where, do="correct the shape")
+
+
+def groups(where: str, heads: int, kv_heads: int) -> None:
+    """Heads that share the keys of kv_heads heads in groups of one size."""
+    if kv_heads == 0 or heads % kv_heads:
+        raise KernelError(
+            expected="heads that are a multiple of kv_heads", got=f"{heads} heads, {kv_heads} kv_heads", where=where,
+            do="give the head counts of the model's configuration",
+        )  # fmt: skip
+
+
 def fraction(where: str, name: str, value: float) -> None:
     """A number in [0, 1]."""
     if not 0 <= value <= 1:

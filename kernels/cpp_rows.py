@@ -52,11 +52,11 @@ def describe() -> str:
 @functools.cache
 def _native() -> _core.RowKernels:
     """The kernels of this machine, once torch's threads are theirs."""
-    _share_pool()
+    share_pool()
     return _core.RowKernels()
 
 
-def _share_pool() -> None:
+def share_pool() -> None:
     """Hand over the loop that torch exports to extensions (stable ABI, torch >= 2.10); without it loops are serial."""
     library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
     if not library.exists():

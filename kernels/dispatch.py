@@ -1,8 +1,8 @@
 """Which tier runs an operation, and why.
 
 `auto` takes the fastest tier that can: Triton on a GPU, C++ on the CPU, else torch. An explicit tier that cannot run is an error; an
-automatic step down from the tier of the device says so once. VLDAC_KERNELS names the tier that `auto` means, for a whole process (a
-Triton one: for scoring, as `vector_backend` says).
+automatic step down from the tier of the device says so once. VLDAC_KERNELS names the tier that `auto` means, for a whole process; any
+but torch: for what that tier is for, as `vector_backend` and `decoder_backend` say.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from vldac.errors import FourPartError, nearest
 BACKENDS = ("auto", "torch", "cpp", "triton", "triton_fused")
 OPERATIONS = (
     "linear_logprob", "linear_logprob_backward", "selective_log_softmax", "selective_log_softmax_backward", "ppo_clip_loss",
-    "value_loss", "gae", "masked_whiten", "sample",
+    "value_loss", "gae", "masked_whiten", "sample", "rms_norm", "rms_norm_backward", "swiglu", "swiglu_backward", "rotary",
+    "slot_attention",
 )  # fmt: skip
-_SCORING = OPERATIONS[:4]
+_SCORING, _DECODER = OPERATIONS[:4], OPERATIONS[OPERATIONS.index("rms_norm") :]
 _MODULES = {
-    "torch": ("torch_tier",),
-    "cpp": ("cpp_rows", "cpp_vectors"),
-    "triton": ("triton_tier",),
-    "triton_fused": ("triton_fused_tier", "triton_tier"),
+    "torch": ("torch_tier", "decoder_torch"),
+    "cpp": ("cpp_rows", "cpp_vectors", "cpp_decoder"),
+    "triton": ("triton_tier", "triton_decoder_tier"),
+    "triton_fused": ("triton_fused_tier", "triton_tier", "triton_decoder_tier"),
 }
 """Modules of a back end; the first that has an operation, and what the call needs, serves it. triton_fused: one pass without logits
 where no gradient is wanted, the chunked products elsewhere."""
-NEEDS = ("gradient", "truncation")
-"""What a call may need beyond its operation: the Jacobian row of linear_logprob; top-k, top-p or min-p of sample. A module's
-LACKS says which of them its operations do not have."""
+ODD_WIDTH = "heads whose width is no multiple of 16"
+NEEDS = ("gradient", "truncation", ODD_WIDTH)
+"""What a call may need beyond its operation: the Jacobian row of linear_logprob; top-k, top-p or min-p of sample; odd heads of
+attention. A module's LACKS says which of them its operations do not have."""
 VARIABLE = "VLDAC_KERNELS"
 
 
@@ -84,6 +86,11 @@ def vector_backend(backend: str) -> str:
     return backend if backend in ("torch", "cpp") else "auto"
 
 
+def decoder_backend(backend: str) -> str:
+    """The back end of the decoder's operations where `backend` is that of scoring: C++ there has float32 only, so `auto` chooses."""
+    return backend if backend == "torch" else "auto"
+
+
 def _asked(operation: str, backend: str) -> tuple[str, str]:
     """(back end, who asked for it) after the environment variable."""
     asked, source = backend, "backend"
@@ -95,7 +102,7 @@ def _asked(operation: str, backend: str) -> tuple[str, str]:
             got=repr(asked), where=source, do="name one of them, or leave it out",
         )  # fmt: skip
     if source == VARIABLE and operation not in _SCORING:
-        asked = vector_backend(asked)
+        asked = decoder_backend(asked) if operation in _DECODER else vector_backend(asked)
     return asked, source
 
 

@@ -11,23 +11,9 @@ import torch
 from torch import Tensor
 from vldac.kernels.checks import targets_in_range
 from vldac.kernels.dispatch import choose
+from vldac.kernels.library import define, derivative
 from vldac.kernels.tier import accumulate_dtype
 from vldac.kernels.types import PPOStats, ValueStats
-
-_LIBRARY = torch.library.Library("vldac", "DEF")
-_DEVICES = ("CPU", "CUDA")
-
-
-def _define(schema: str, function: Any, fake: Any) -> None:
-    name = schema.split("(")[0]
-    _LIBRARY.define(schema)
-    for key in _DEVICES:
-        _LIBRARY.impl(name, function, key)
-    torch.library.register_fake(f"vldac::{name}", fake, lib=_LIBRARY)
-
-
-def _derivative(name: str, backward: Any, setup_context: Any) -> None:
-    torch.library.register_autograd(f"vldac::{name}", backward, setup_context=setup_context, lib=_LIBRARY)
 
 
 def _vectors(like: Tensor, count: int, number: int) -> tuple[Tensor, ...]:
@@ -43,7 +29,7 @@ def _scale_rows(rows: Tensor, scale: Tensor) -> Tensor:
     return torch.where(column == 0, rows.new_zeros(()), rows * column).to(rows.dtype)
 
 
-_define("scale_rows(Tensor rows, Tensor scale) -> Tensor", _scale_rows, lambda rows, scale: torch.empty_like(rows))
+define("scale_rows(Tensor rows, Tensor scale) -> Tensor", _scale_rows, lambda rows, scale: torch.empty_like(rows))
 
 
 # -- linear_logprob -----------------------------------------------------------------------------------------------------
@@ -61,7 +47,7 @@ def _linear_logprob(
     )  # fmt: skip
 
 
-_define(
+define(
     "linear_logprob(Tensor hidden, Tensor weight, Tensor target, Tensor? column_bias, Tensor temperature, float softcap, "
     "int ignore_index, bool needs_gradient, int chunk_rows, bool batch_invariant, str backend) "
     "-> (Tensor, Tensor, Tensor, Tensor)",
@@ -84,7 +70,7 @@ def _apply_jacobian(ctx: Any, grad_logprob: Tensor, *_: Any) -> tuple[Tensor | N
     return torch.ops.vldac.scale_rows(gradient, grad_logprob), *[None] * 10
 
 
-_derivative("linear_logprob", _apply_jacobian, _save_jacobian)
+derivative("linear_logprob", _apply_jacobian, _save_jacobian)
 
 
 # -- linear_logprob_recompute: trainable head, trainable bias, or an entropy with gradient ------------------------------
@@ -109,7 +95,7 @@ def _linear_logprob_recompute(
     )[:3]
 
 
-_define(
+define(
     "linear_logprob_recompute(Tensor hidden, Tensor weight, Tensor target, Tensor? column_bias, Tensor temperature, "
     "float softcap, int ignore_index, int chunk_rows, bool batch_invariant, str backend) -> (Tensor, Tensor, Tensor)",
     _linear_logprob_recompute,
@@ -142,7 +128,7 @@ def _fake_linear_logprob_backward(
     )
 
 
-_define(
+define(
     "linear_logprob_backward(Tensor grad_logprob, Tensor? grad_entropy, Tensor hidden, Tensor weight, Tensor target, "
     "Tensor? column_bias, Tensor temperature, float softcap, int ignore_index, Tensor lse, Tensor entropy, bool needs_hidden, "
     "bool needs_weight, bool needs_bias, int chunk_rows, str backend) -> (Tensor, Tensor, Tensor)",
@@ -176,7 +162,7 @@ def _recompute_rows(
     return grad_hidden, grad_weight, None, grad_bias, *[None] * 6
 
 
-_derivative("linear_logprob_recompute", _recompute_rows, _save_rows)
+derivative("linear_logprob_recompute", _recompute_rows, _save_rows)
 
 
 # -- selective_log_softmax ----------------------------------------------------------------------------------------------
@@ -196,7 +182,7 @@ def _selective_log_softmax(
     return tier.function(logits, target, column_bias, temperature, ignore_index)  # type: ignore[no-any-return]
 
 
-_define(
+define(
     "selective_log_softmax(Tensor logits, Tensor target, Tensor? column_bias, Tensor temperature, int ignore_index, "
     "bool inplace, str backend) -> (Tensor, Tensor, Tensor)",
     _selective_log_softmax,
@@ -227,12 +213,12 @@ def _selective_backward_inplace(
 _BACKWARD_ARGUMENTS = (
     "Tensor target, Tensor? column_bias, Tensor temperature, int ignore_index, Tensor lse, Tensor entropy, str backend"
 )
-_define(
+define(
     f"selective_log_softmax_backward(Tensor grad_logprob, Tensor? grad_entropy, Tensor logits, {_BACKWARD_ARGUMENTS}) -> Tensor",
     _selective_backward,
     lambda grad_logprob, grad_entropy, logits, *rest: torch.empty_like(logits),
 )
-_define(
+define(
     "selective_log_softmax_backward_(Tensor grad_logprob, Tensor? grad_entropy, Tensor(a!) logits, "
     f"{_BACKWARD_ARGUMENTS}) -> ()",
     _selective_backward_inplace,
@@ -265,7 +251,7 @@ def _backward_of_logits(
     return gradient, *[None] * 6
 
 
-_derivative("selective_log_softmax", _backward_of_logits, _save_logits)
+derivative("selective_log_softmax", _backward_of_logits, _save_logits)
 
 
 # -- losses on vectors --------------------------------------------------------------------------------------------------
@@ -283,7 +269,7 @@ def _ppo_clip_loss(
     )  # fmt: skip
 
 
-_define(
+define(
     "ppo_clip_loss(Tensor logprob, Tensor old_logprob, Tensor advantages, Tensor step_index, Tensor token_weight, "
     "Tensor? ref_logprob, float clip_low, float clip_high, float kl_coef, str kl_estimator, float ratio_guard, float dual_clip, "
     "float log_ratio_cap, str backend) -> (Tensor, Tensor, Tensor)",
@@ -300,7 +286,7 @@ def _value_loss(
     return tier.function(value, old_value, returns, step_weight, clip, huber, coef)  # type: ignore[no-any-return]
 
 
-_define(
+define(
     "value_loss(Tensor value, Tensor? old_value, Tensor returns, Tensor step_weight, float clip, float huber, float coef, "
     "str backend) -> (Tensor, Tensor, Tensor)",
     _value_loss,
@@ -312,7 +298,7 @@ def _scale(vector: Tensor, scale: Tensor) -> Tensor:
     return vector * scale
 
 
-_define("scale(Tensor vector, Tensor scale) -> Tensor", _scale, lambda vector, scale: torch.empty_like(vector))
+define("scale(Tensor vector, Tensor scale) -> Tensor", _scale, lambda vector, scale: torch.empty_like(vector))
 
 
 def _save_coefficient(ctx: Any, inputs: Any, output: Any) -> None:
@@ -327,8 +313,8 @@ def _apply_coefficient(ctx: Any, grad_loss: Tensor, *_: Any) -> tuple[Tensor | N
     return torch.ops.vldac.scale(coefficient, grad_loss), *[None] * (ctx.arguments - 1)
 
 
-_derivative("ppo_clip_loss", _apply_coefficient, _save_coefficient)
-_derivative("value_loss", _apply_coefficient, _save_coefficient)
+derivative("ppo_clip_loss", _apply_coefficient, _save_coefficient)
+derivative("value_loss", _apply_coefficient, _save_coefficient)
 
 
 # -- advantages and sampling: no derivative -----------------------------------------------------------------------------
@@ -344,7 +330,7 @@ def _gae(
     )
 
 
-_define(
+define(
     "gae(Tensor reward, Tensor value, Tensor bootstrap, Tensor terminated, Tensor truncated, Tensor? final_value, "
     "Tensor? segment_offsets, float gamma, float lam, str backend) -> (Tensor, Tensor)",
     _gae,
@@ -357,7 +343,7 @@ def _masked_whiten(values: Tensor, mask: Tensor, unbiased: bool, eps: float, bac
     return tier.function(values, mask, unbiased, eps)  # type: ignore[no-any-return]
 
 
-_define(
+define(
     "masked_whiten(Tensor values, Tensor mask, bool unbiased, float eps, str backend) -> Tensor",
     _masked_whiten,
     lambda values, *rest: torch.empty_like(values),
@@ -375,7 +361,7 @@ def _sample(
     )
 
 
-_define(
+define(
     "sample(Tensor logits, Tensor? column_bias, Tensor temperature, Tensor? top_k, Tensor? top_p, float min_p, Tensor seed, "
     "Tensor position, Tensor greedy, str backend) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
     _sample,

@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from vldac.kernels.triton_launch import Launch, is_interpreting, recording, version
 
-from vldac.kernels import triton_fused_tier, triton_tier
+from vldac.kernels import triton_decoder_tier, triton_fused_tier, triton_tier
 
 SHAPES = {"7B": (3584, 152064), "2B": (1536, 151936)}
 """(hidden, vocabulary) of Qwen2-VL"""
+DECODERS = {"7B": (18944, 28, 4, 128), "2B": (8960, 12, 2, 128)}
+"""(intermediate, heads, heads of keys, width of a head) of the same"""
 SHARED_LIMIT = 227 * 1024
 """bytes of shared memory that one program may use on compute capability 9.0"""
 
@@ -62,6 +64,7 @@ def recorded_launches() -> list[tuple[str, Launch]]:
         for options in ({}, other):
             with recording() as launches:
                 _run_everything(width, size, **options)
+                _run_decoder(width, *DECODERS[name], options.get("dtype", torch.bfloat16))
             for launch in launches:
                 label = name + (", column bias, soft-cap" if "is_bent" in options else ", float32" if options else "")
                 found.setdefault(repr(_describe(launch)), (label, launch))
@@ -147,6 +150,28 @@ def _run_everything(width: int, size: int, *, is_bent: bool = False, dtype: torc
     triton_tier.gae(steps, steps, empty(64), cut, cut, steps if is_bent else None, None, 0.99, 0.95)
     flat, flat_cut = empty(16384), empty(16384, dtype=torch.bool)
     triton_tier.gae(flat, flat, empty(64), flat_cut, flat_cut, None, empty(65, dtype=torch.int64), 0.99, 0.95)
+
+
+def _run_decoder(width: int, inner: int, heads: int, kv_heads: int, head_width: int, dtype: torch.dtype) -> None:
+    def empty(*shape: int, dtype: torch.dtype = dtype) -> torch.Tensor:
+        return torch.empty(shape, dtype=dtype, device="meta")
+
+    rows, tier = 4096, triton_decoder_tier
+    x, weight, inverse = empty(rows, width), empty(width), empty(rows, dtype=torch.float32)
+    tier.rms_norm(x, weight, 1e-6)
+    tier.rms_norm_backward(x, x, weight, inverse, False)
+    gate = empty(rows, inner)
+    tier.swiglu(gate, gate)
+    tier.swiglu_backward(gate, gate, gate)
+    query = empty(rows, heads, head_width)
+    for is_inverse in (False, True):
+        tier.rotary(query, empty(rows, head_width // 2), empty(rows, head_width // 2), is_inverse)
+    head = empty(rows * heads, head_width)  # Qwen3's norm of queries
+    tier.rms_norm(head, empty(head_width), 1e-6)
+    slots, capacity, prefix = 64, 512, 320
+    cache, ids = empty(slots, capacity, kv_heads, head_width), empty(slots, dtype=torch.int64)
+    for shared in (empty(prefix, kv_heads, head_width), None):
+        tier.slot_attention(empty(slots, heads, head_width), cache, cache, ids, ids, shared, shared, head_width**-0.5)
 
 
 def _describe(launch: Launch) -> tuple[str, dict[str, str], dict[str, Any], dict[tuple[int, ...], list[Any]]]:

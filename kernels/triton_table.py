@@ -15,6 +15,7 @@ ROW_BLOCK, BENT_ROW_BLOCK, ROW_WARPS = 8192, 4096, 16
 SPLIT_BLOCK, SPLIT_WARPS = 4096, 8
 SCAN_STEPS, SCAN_COLUMNS, SCAN_WARPS = 256, 8, 4
 SMALLEST_BLOCK = 128
+NORM_BLOCK, NORM_ITEMS, STRETCH_BLOCK = 8192, 1024, 1024
 SCRATCH_SHARE = 0.5
 """of the free memory, at most, for a chunk's logits and their gradient"""
 
@@ -45,6 +46,29 @@ def split_block(size: int) -> tuple[int, int]:
 def scan_block(steps: int, columns: int) -> tuple[int, int]:
     """(steps, columns) of a block of the advantage scan."""
     return min(SCAN_STEPS, power_of_two(steps)), min(SCAN_COLUMNS, power_of_two(columns))
+
+
+def norm_block(size: int) -> tuple[int, int, int]:
+    """(rows, columns of a block, warps) of the norm kernels: short rows share a program, long ones are taken in blocks."""
+    block = min(NORM_BLOCK, power_of_two(size))
+    rows = max(1, NORM_ITEMS // block)
+    return rows, block, max(1, min(16, rows * block // 512))
+
+
+def stretch_block(size: int) -> tuple[int, int]:
+    """(columns of a stretch, warps) of the gated activation."""
+    block = min(STRETCH_BLOCK, max(32, power_of_two(size)))
+    return block, max(1, block // 256)
+
+
+def turn_warps(items: int) -> int:
+    """Warps of a program that turns a row of this many items."""
+    return max(1, min(8, power_of_two(items) // 512))
+
+
+def key_block(dtype: torch.dtype, width: int) -> tuple[int, int]:
+    """(keys of a block, warps) of decoding attention: 16 KiB of keys, at least 16 of them."""
+    return max(16, min(64, 16384 // (dtype.itemsize * power_of_two(width)))), 4
 
 
 def chunk_rows(

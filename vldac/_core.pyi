@@ -578,6 +578,57 @@ def has_thread_pool() -> bool: ...
 def pool_threads() -> int:
     """How many threads such a loop may use now; 1 without a pool."""
 
+class AttentionKernels:
+    """Attention of vldac.kernels.cpp_decoder. Tensors come as fresh DLPack capsules (CPU, float32), absent ones as None.
+
+    The last stride of a tensor of heads is 1, its others are any; widths are multiples of 16. out is written.
+    """
+
+    def __init__(self, isa: str | None = None) -> None:
+        """isa: one of isa_tiers(); None takes VLDAC_ISA or the best."""
+
+    @property
+    def isa(self) -> str: ...
+    def slot_attention(
+        self,
+        query: object,
+        key_cache: object,
+        value_cache: object,
+        slot: object,
+        length: object,
+        prefix_key: object,
+        prefix_value: object,
+        scale: float,
+        out: object,
+    ) -> None:
+        """query, out [A, heads, D]; caches [slots, C, kv_heads, D]; slot, length [A] int64; the prefix [P, kv_heads, D]."""
+
+class DecoderKernels:
+    """Operations of vldac.kernels.cpp_decoder. Tensors come as fresh DLPack capsules (CPU, float32), absent ones as None.
+
+    Inputs and outputs [N, H] have column stride 1 and any row stride; other tensors are contiguous. Results are written into y, ...
+    """
+
+    def __init__(self, isa: str | None = None) -> None:
+        """isa: one of isa_tiers(); None takes VLDAC_ISA or the best."""
+
+    @property
+    def isa(self) -> str: ...
+    def rms_norm(self, x: object, weight: object, eps: float, y: object, inverse: object) -> None:
+        """x, y [N, H], weight [H], inverse [N]: y = weight x inverse, inverse = 1 / sqrt(mean x^2 + eps)."""
+
+    def rms_norm_gradient(self, upstream: object, x: object, weight: object, inverse: object, gradient: object) -> None:
+        """The gradient of x of an upstream gradient, [N, H]."""
+
+    def swiglu(self, gate: object, up: object, y: object) -> None:
+        """y = gate sigmoid(gate) up, [N, I]."""
+
+    def swiglu_gradient(
+        self, upstream: object, gate: object, up: object, grad_gate: object, grad_up: object
+    ) -> None: ...
+    def rotate(self, x: object, cosine: object, sine: object, is_inverse: bool, y: object) -> None:
+        """x [N, heads, D] of last stride 1, cosine and sine [N, D / 2], y contiguous: pairs (x[i], x[i + D / 2]) turned, or back."""
+
 class RowKernels:
     """Row operations of vldac.kernels.cpp_rows. Tensors come as fresh DLPack capsules (CPU), absent ones as None.
 

@@ -33,7 +33,7 @@ from vldac.config import EnvConfig, TinyConfig
 from vldac.envs.grammar import continuations
 from vldac.errors import ConfigError
 from vldac.model import VisionLanguageModel, load_model
-from vldac.prompting import Prompt, PromptEncoder, image_patches
+from vldac.prompting import Prompt, PromptEncoder, arrange, image_patches
 
 _CLONE_SEED_BASE = 2_000_000_000
 """Cloning plays environments from this seed on: far from training (run seed) and evaluation (1,000,000) seeds."""
@@ -109,7 +109,14 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
                 actions[i] = expert[i]
             fields = {key: facts[key] for key in env.response_fields}
             response = response_text(fields, names[int(actions[i])])
-            samples.append(Sample(messages=messages, image=obs["image"][i].copy(), facts=fields, response=response))
+            samples.append(
+                Sample(
+                    messages=arrange(messages, 1, env_config.prompt_layout),
+                    image=obs["image"][i].copy(),
+                    facts=fields,
+                    response=response,
+                )
+            )
         obs, *_ = env.step(actions)
     env.close()
     return samples[:count]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+PromptLayout = Literal["shared_prefix", "images_first"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -78,6 +80,9 @@ class EnvConfig:
     prompt: Literal["paper", "short", "v1", "v2", "v3"] = "paper"
     """Prompt template: the paper's, or a short one for tiny models. MiniWorld has the original's versions, too: "v1" asks for a
     description, "v2" tells the layout, "v3" is "paper"."""
+    prompt_layout: PromptLayout = "shared_prefix"
+    """Where the pictures stand in a prompt: "shared_prefix" behind the text, so that the text, the same in every step, is run once
+    for many steps; or "images_first", as VL-DAC's prompts."""
     image_size: tuple[int, int] | None = None
     """(width, height) in pixels; null is the environment's own size. Sides that the model cannot take are resized to the nearest
     multiple of its patch x merge (28 or 32 pixels), as its own processor does, and a note says so."""

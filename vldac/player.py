@@ -18,7 +18,7 @@ from vldac.errors import ConfigError, EnvError
 from vldac.frames import FrameStore, Window
 from vldac.generation import Responses
 from vldac.policy import Policy
-from vldac.prompting import Prompt
+from vldac.prompting import Prompt, arrange
 from vldac.spans import span
 
 
@@ -92,7 +92,7 @@ class Player:
         prompts = []
         for row, (message, window) in enumerate(zip(messages, windows, strict=True)):
             ids = range(len(window)) if frames is None else frames[row]
-            prompt = encode(with_images(message, len(window)), ids, window[0].grid)
+            prompt = encode(arrange(message, len(window), self.config.env.prompt_layout), ids, window[0].grid)
             if len(prompt.ids) > self._room:
                 self._refuse(int(env_ids[row]), len(prompt.ids))
             prompts.append(prompt)
@@ -146,18 +146,3 @@ def takes_env_ids(env: Any) -> bool:
         return "env_ids" in inspect.signature(env.prompts).parameters
     except (TypeError, ValueError):  # a callable that does not tell
         return False
-
-
-def with_images(messages: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Return the messages with their one image item repeated `count` times (the window, oldest first)."""
-    if count == 1:
-        return messages
-    result = []
-    for message in messages:
-        content = message["content"]
-        if any(part["type"] == "image" for part in content):
-            rest = [part for part in content if part["type"] != "image"]
-            result.append({**message, "content": [{"type": "image"}] * count + rest})
-        else:
-            result.append(message)
-    return result

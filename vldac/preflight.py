@@ -220,11 +220,12 @@ def _require_hub(name: str) -> None:
 
 def prompt_size(config: TrainConfig, facts: ModelFacts) -> PromptSize:
     """Return how many tokens the environment's first prompt has for this model."""
-    from vldac.player import build_env, with_images
+    from vldac.player import build_env
+    from vldac.prompting import arrange
 
     env = build_env(config, 1)
     obs, _ = env.reset(seed=config.seed)
-    messages = with_images(env.prompts()[0], config.env.num_images)
+    messages = arrange(env.prompts()[0], config.env.num_images, config.env.prompt_layout)
     env.close()
     rendered_height, rendered_width = obs["image"].shape[1:3]
     height, width = smart_resize(rendered_height, rendered_width, facts.spec)

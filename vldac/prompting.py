@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from vldac._core import PatchEmitter
+from vldac.config import PromptLayout
 from vldac.errors import ModelError
 from vldac.vision import ImageSpec, PatchFormat, patch_emitter
 
@@ -68,6 +69,23 @@ def image_bytes(images: np.ndarray, spec: ImageSpec) -> tuple[torch.Tensor, tupl
 @functools.lru_cache(maxsize=16)
 def _emitter(spec: ImageSpec, size: tuple[int, int], dtype: PatchFormat) -> PatchEmitter:
     return patch_emitter(spec, size, dtype=dtype)
+
+
+def arrange(messages: Sequence[Message], count: int, layout: PromptLayout) -> list[Message]:
+    """Return the messages with `count` pictures (the window, oldest first) in place of an environment's one.
+
+    layout "images_first": the pictures, then the text, as VL-DAC prompts. "shared_prefix": the text, then the pictures, so that
+    prompts of the same instructions share everything up to their first picture.
+    """
+    result = []
+    for message in messages:
+        content = message["content"]
+        if not isinstance(content, str) and any(part["type"] == "image" for part in content):
+            images = [{"type": "image"}] * count
+            rest = [part for part in content if part["type"] != "image"]
+            message = {**message, "content": rest + images if layout == "shared_prefix" else images + rest}
+        result.append(message)
+    return result
 
 
 class PromptEncoder:

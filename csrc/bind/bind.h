@@ -21,6 +21,8 @@ void bind_envs(py::module_& module);
 void bind_buffer(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_kernel_rows(py::module_& module);
+void bind_kernel_attention(py::module_& module);
+void bind_kernel_decoder(py::module_& module);
 void bind_vision(py::module_& module);
 void bind_cards(py::module_& module);
 void bind_miniworld(py::module_& module);

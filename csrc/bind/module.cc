@@ -6,6 +6,8 @@ PYBIND11_MODULE(_core, module) {
   vldac::bind::bind_buffer(module);
   vldac::bind::bind_ops(module);
   vldac::bind::bind_kernel_rows(module);
+  vldac::bind::bind_kernel_attention(module);
+  vldac::bind::bind_kernel_decoder(module);
   vldac::bind::bind_vision(module);
   vldac::bind::bind_cards(module);
   vldac::bind::bind_miniworld(module);

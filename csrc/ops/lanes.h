@@ -1,6 +1,6 @@
-// Vectors of one instruction set, for the row kernels. Included by each rows_<isa>.cc, which defines VLDAC_TIER (a namespace),
+// Vectors of one instruction set, for kernels in float32. Included by tier_<isa>.h alone, which defines VLDAC_TIER (a namespace),
 // VLDAC_LANES and VLDAC_FN (the target attribute of its functions); what the compiler has no operator for, each tier defines:
-// fma_of, max_of, bits_of. No lambdas here or in rows_kernel.h: they would not inherit the attribute.
+// fma_of, max_of, bits_of. No lambdas in any code of a tier: they would not inherit the attribute.
 // No include guard: see above.
 
 #include <algorithm>

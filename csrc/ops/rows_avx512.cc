@@ -1,29 +1,7 @@
 #include "ops/isa.h"
 
 #ifdef VLDAC_X86
-#include <immintrin.h>
-
-#define VLDAC_TIER avx512
-#define VLDAC_LANES 16
-#define VLDAC_FN VLDAC_TARGET("avx512f,avx512bw,avx512dq,avx512vl")
-#include "ops/lanes.h"
-
-namespace vldac::rows_tier::avx512 {
-namespace {
-
-VLDAC_INLINE Float fma_of(Float a, Float b, Float c) {
-  return reinterpret_cast<Float>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
-}
-
-// The second where they are equal or not ordered. The form with a mask: GCC 12 warns of the one without.
-VLDAC_INLINE Float max_of(Float a, Float b) {
-  return reinterpret_cast<Float>(_mm512_mask_max_ps(reinterpret_cast<__m512>(a), 0xFFFF, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
-}
-
-VLDAC_INLINE uint32_t bits_of(Int mask) { return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask)); }
-
-}  // namespace
-}  // namespace vldac::rows_tier::avx512
+#include "ops/tier_avx512.h"
 
 #include "ops/rows_kernel.h"
 #endif

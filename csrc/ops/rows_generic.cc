@@ -1,24 +1,3 @@
-// The tier of any machine, SSE4.1 included: vectors of four that the compiler makes of what there is.
-#define VLDAC_TIER generic
-#define VLDAC_LANES 4
-#define VLDAC_FN
-#include "ops/lanes.h"
-
-namespace vldac::rows_tier::generic {
-namespace {
-
-VLDAC_INLINE Float fma_of(Float a, Float b, Float c) { return a * b + c; }
-
-// The second where they are equal or not ordered.
-VLDAC_INLINE Float max_of(Float a, Float b) { return a > b ? a : b; }
-
-VLDAC_INLINE uint32_t bits_of(Int mask) {
-  uint32_t bits = 0;
-  for (size_t i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(mask[i] < 0) << i;
-  return bits;
-}
-
-}  // namespace
-}  // namespace vldac::rows_tier::generic
+#include "ops/tier_generic.h"
 
 #include "ops/rows_kernel.h"

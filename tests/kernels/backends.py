@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from vldac.kernels.dispatch import choose
+from vldac.kernels.dispatch import ODD_WIDTH, choose
 
 import vldac.kernels
-from vldac.kernels import BACKENDS, KernelError, reference
+from vldac.kernels import BACKENDS, KernelError, decoder_reference, reference
 
 torch.set_num_threads(1)
 
 OPERATIONS = (
     "linear_logprob", "selective_log_softmax", "ppo_clip_loss", "value_loss", "fused_linear_ppo_loss",
-    "generalized_advantage_estimate", "masked_whiten", "pack_action_rows", "sample_with_logprob",
+    "generalized_advantage_estimate", "masked_whiten", "pack_action_rows", "sample_with_logprob", "rms_norm", "swiglu",
+    "apply_rotary", "slot_attention",
 )  # fmt: skip
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -39,8 +40,12 @@ class Kernels:
     """of hidden states and logits"""
     step_dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.float32)
     """of one number per token or step"""
+    decoder_dtypes: tuple[torch.dtype, ...] = DTYPES
+    """of the layers of a decoder"""
     truncates: bool = True
     """its sampler knows top-k, top-p and min-p"""
+    takes_odd_heads: bool = True
+    """its attention takes heads whose width is no multiple of 16"""
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (a constant)
     is_interpreted: bool = False
     """Triton's interpreter: small sizes only"""
@@ -80,9 +85,13 @@ def _with_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def specification(module: ModuleType = reference, name: str = "reference") -> Kernels:
-    """The functions of kernels/reference.py, or of a wrong copy of it."""
-    functions = {operation: getattr(module, operation) for operation in OPERATIONS}
+def specification(wrong: ModuleType | None = None, name: str = "reference") -> Kernels:
+    """The functions of kernels/reference.py and decoder_reference.py, or of a wrong copy of one of them."""
+    modules = [module for module in (wrong, reference, decoder_reference) if module is not None]
+    functions = {
+        operation: next(getattr(module, operation) for module in modules if hasattr(module, operation))
+        for operation in OPERATIONS
+    }
     for operation in ("linear_logprob", "selective_log_softmax"):
         functions[operation] = _with_flags(functions[operation])
     return Kernels(name, functions)
@@ -91,7 +100,8 @@ def specification(module: ModuleType = reference, name: str = "reference") -> Ke
 RAW = {
     "linear_logprob": "linear_logprob", "selective_log_softmax": "selective_log_softmax", "ppo_clip_loss": "ppo_clip_loss",
     "value_loss": "value_loss", "fused_linear_ppo_loss": "linear_logprob", "generalized_advantage_estimate": "gae",
-    "masked_whiten": "masked_whiten", "sample_with_logprob": "sample",
+    "masked_whiten": "masked_whiten", "sample_with_logprob": "sample", "rms_norm": "rms_norm", "swiglu": "swiglu",
+    "apply_rotary": "rotary", "slot_attention": "slot_attention",
 }  # fmt: skip
 """What a tier calls the operation behind a public function."""
 
@@ -120,6 +130,13 @@ def public(backend: str, device: torch.device) -> Kernels | None:
         functions,
         dtypes=tuple(dtype for dtype in dtypes if _runs("linear_logprob", backend, device, dtype)),
         step_dtypes=tuple(dtype for dtype in DTYPES[:2] if _runs("gae", backend, device, dtype)),
+        # The interpreter truncates to bfloat16, and multiplies its bits.
+        decoder_dtypes=tuple(
+            dtype
+            for dtype in DTYPES
+            if _runs("rms_norm", backend, device, dtype) and not (is_interpreted and dtype == torch.bfloat16)
+        ),
+        takes_odd_heads=_runs("slot_attention", backend, device, single, need=ODD_WIDTH),
         truncates=_runs("sample", backend, device, single, need="truncation"),
         device=device,
         is_interpreted=is_interpreted,
@@ -185,5 +202,7 @@ LOGPROB_ERROR = {torch.float64: 1e-12, torch.float32: 2e-5, torch.bfloat16: 1e-3
 ENTROPY_ERROR = {torch.float64: 1e-12, torch.float32: 5e-5, torch.bfloat16: 2e-3, torch.float16: 2e-3}
 GRADIENT_ERROR = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
 """Absolute for log-prob and entropy, relative by norm for the gradient; against float64 on the same inputs."""
+DECODER_ERROR = {torch.float64: 1e-12, torch.float32: 1e-6, torch.bfloat16: 1e-2, torch.float16: 1.5e-3}
+"""Of norms, activations and attention and their gradients: relative by norm, against float64 on the same inputs."""
 STEP_ERROR = {torch.float64: 1e-12, torch.float32: 1e-6}
 """PPO and value losses and their coefficients, relative"""

@@ -1,7 +1,8 @@
 """Wrong versions of the operations, each with one fault that some library has shipped or could.
 
-A mutant is an edited copy of kernels/reference.py or kernels/torch_tier.py: the text of the fault stands beside the text that it
-replaces. An edit that no longer applies is an error, so a change of those files brings its mutants along.
+A mutant is an edited copy of a specification (reference.py, decoder_reference.py) or of a torch tier (torch_tier.py,
+decoder_torch.py): the text of the fault stands beside the text that it replaces. An edit that no longer applies is an error, so a
+change of those files brings its mutants along.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from vldac.kernels import reference, torch_tier
+from vldac.kernels import decoder_reference, decoder_torch, reference, torch_tier
 
 SCORING = ("test_linear", "test_edges")
 LOSS, VALUE, GAE, WHITEN = ("test_ppo",), ("test_value",), ("test_gae",), ("test_whiten",)
 SAMPLING, PACK, FUSED = ("test_sampling",), ("test_pack",), ("test_fused",)
+DECODER, ATTENTION = ("test_decoder",), ("test_attention",)
 
 
 @dataclass(frozen=True)
@@ -247,4 +249,61 @@ MUTANTS = (
             of=torch_tier),
     _mutant("torch tier: sampling is truncated after top-p", SAMPLING,
             ("processed = kept.log_softmax(-1) if is_truncated else raw", "processed = raw"), of=torch_tier),
+    # -- layers of a decoder --
+    _mutant("the norm takes off the mean", DECODER,
+            ("wide = x.to(accumulate_dtype(x.dtype))",
+             "wide = x.to(accumulate_dtype(x.dtype))\n    wide = wide - wide.mean(-1, keepdim=True)"),
+            of=decoder_reference),
+    _mutant("eps stands outside the root", DECODER,
+            ("torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)", "(1 / (wide.pow(2).mean(-1, keepdim=True).sqrt() + eps))"),
+            of=decoder_reference),
+    _mutant("the norm sums squares in its input's dtype", DECODER,
+            ("x.to(accumulate_dtype(x.dtype))", "x"), of=decoder_reference),
+    _mutant("the weight comes before the rounding", DECODER,
+            ("return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)).to(x.dtype)",
+             "return (weight.to(wide.dtype) * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps))).to(x.dtype)"),
+            of=decoder_reference),
+    _mutant("the weight of the norm counts from one", DECODER,
+            ("return weight * (wide", "return (1 + weight) * (wide"), of=decoder_reference),
+    _mutant("the gate is not activated", DECODER, ("torch.nn.functional.silu(gate) * up", "gate * up"), of=decoder_reference),
+    _mutant("the wrong half is activated", DECODER,
+            ("torch.nn.functional.silu(gate) * up", "gate * torch.nn.functional.silu(up)"), of=decoder_reference),
+    _mutant("the gate is a GELU", DECODER,
+            ("torch.nn.functional.silu(gate)", "torch.nn.functional.gelu(gate)"), of=decoder_reference),
+    _mutant("rotary pairs are neighbours", DECODER,
+            ("first, second = x.chunk(2, -1)", "first, second = x[..., ::2], x[..., 1::2]"), of=decoder_reference),
+    _mutant("rotary turns the other way", DECODER,
+            ("first * cos - second * sin, second * cos + first * sin", "first * cos + second * sin, second * cos - first * sin"),
+            of=decoder_reference),
+    _mutant("every row is turned by the first row's angles", DECODER,
+            ("sin.to(x.dtype)[:, None]", "sin[:1].to(x.dtype)[:, None]"), of=decoder_reference),
+    _mutant("torch tier: the norm's gradient forgets the projection", DECODER, ("(above - unit * along)", "above"), of=decoder_torch),
+    _mutant("torch tier: the norm's gradient forgets the weight", DECODER, ("    above = above * weight\n", ""), of=decoder_torch),
+    _mutant("torch tier: the weight's gradient forgets the norm", DECODER,
+            ("for_weight = (above * unit)", "for_weight = (above * x)"), of=decoder_torch),
+    _mutant("torch tier: the gradients of gate and up are exchanged", DECODER,
+            ("return for_gate.contiguous(), for_up.contiguous()", "return for_up.contiguous(), for_gate.contiguous()"),
+            of=decoder_torch),
+    _mutant("torch tier: the gradient is turned forward", DECODER,
+            ("-sin[:, None] if is_inverse else sin[:, None]", "sin[:, None]"), of=decoder_torch),
+    _mutant("a head reads the keys of the next group", ATTENTION,
+            ("k.repeat_interleave(group, 0), v.repeat_interleave(group, 0)", "k.repeat(group, 1, 1), v.repeat(group, 1, 1)"),
+            of=decoder_reference),
+    _mutant("the present token is not attended to", ATTENTION,
+            ("keys, values = key_cache[at, :count]", "count = max(1, count - 1)\n        keys, values = key_cache[at, :count]"),
+            of=decoder_reference),
+    _mutant("one key too many is attended to", ATTENTION,
+            ("key_cache[at, :count], value_cache[at, :count]", "key_cache[at, : count + 1], value_cache[at, : count + 1]"),
+            of=decoder_reference),
+    _mutant("a row reads the slot of its own number", ATTENTION,
+            ("key_cache[at, :count], value_cache[at, :count]", "key_cache[row, :count], value_cache[row, :count]"),
+            of=decoder_reference),
+    _mutant("the scale of attention is forgotten", ATTENTION,
+            ("scores = scale * (q @ k.transpose(1, 2))", "scores = q @ k.transpose(1, 2)"), of=decoder_reference),
+    _mutant("the prefix is forgotten", ATTENTION,
+            ("torch.cat([prefix_key, keys]), torch.cat([prefix_value, values])", "keys, values"), of=decoder_reference),
+    _mutant("torch tier: keys behind a row are seen", ATTENTION, (">= length[:, None]", "> length[:, None]"), of=decoder_torch),
+    _mutant("torch tier: the prefix has a softmax of its own", ATTENTION,
+            ("torch.cat([q @ shared, scores], -1).softmax(-1)", "torch.cat([(q @ shared).softmax(-1), scores.softmax(-1)], -1)"),
+            of=decoder_torch),
 )  # fmt: skip

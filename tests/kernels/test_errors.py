@@ -80,6 +80,31 @@ def whiten(**changes: Any) -> Any:
     return k.masked_whiten(given.pop("values"), given.pop("mask"), **given)
 
 
+def norm(**changes: Any) -> Any:
+    given: dict[str, Any] = {"x": draw(ROWS, HIDDEN), "weight": draw(HIDDEN), "eps": 1e-6} | changes
+    return k.rms_norm(given.pop("x"), given.pop("weight"), given.pop("eps"), **given)
+
+
+def gated(**changes: Any) -> Any:
+    given: dict[str, Any] = {"gate": draw(ROWS, HIDDEN), "up": draw(ROWS, HIDDEN)} | changes
+    return k.swiglu(given.pop("gate"), given.pop("up"), **given)
+
+
+def turn(**changes: Any) -> Any:
+    given: dict[str, Any] = {"x": draw(ROWS, 2, HIDDEN), "cos": draw(ROWS, HIDDEN // 2), "sin": draw(ROWS, HIDDEN // 2)}
+    given |= changes
+    return k.apply_rotary(given.pop("x"), given.pop("cos"), given.pop("sin"), **given)
+
+
+def slots(**changes: Any) -> Any:
+    cache = draw(3, 6, 2, HIDDEN)
+    given: dict[str, Any] = {
+        "query": draw(ROWS, 4, HIDDEN), "key": cache, "value": cache, "slot": draw_ids(ROWS, 3), "length": draw_ids(ROWS, 6) + 1,
+        "scale": 0.3,
+    } | changes  # fmt: skip
+    return k.slot_attention(*[given.pop(n) for n in ("query", "key", "value", "slot", "length")], **given)
+
+
 def bad_target(ids: int) -> Tensor:
     target = draw_ids(ROWS, VOCAB)
     target[3] = ids
@@ -137,6 +162,44 @@ CASES: list[tuple[Callable[..., Any], dict[str, Any], type[Exception], str]] = [
     (pack, {"hidden": draw(2, 4)}, ValueError, "hidden of shape [B, L, H]"),
     (pack, {"mask": torch.zeros(2, 5, dtype=torch.bool)}, ValueError, "action_mask of shape [2, 4]"),
     (whiten, {"mask": torch.ones(5, dtype=torch.bool)}, ValueError, "mask of shape [4]"),
+    # layers of a decoder
+    (norm, {"weight": draw(HIDDEN, dtype=torch.float64)}, TypeError, "x float32, weight float64"),
+    (norm, {"weight": draw(HIDDEN).to("meta")}, TypeError, "x on cpu, weight on meta"),
+    (norm, {"x": draw(ROWS, HIDDEN).long(), "weight": draw(HIDDEN).long()}, TypeError, "got int64"),
+    (norm, {"x": draw(ROWS, 2, HIDDEN)}, ValueError, "x of shape [N, H]"),
+    (norm, {"weight": draw(HIDDEN + 1)}, ValueError, "weight of shape [8]"),
+    (norm, {"eps": 0.0}, ValueError, "eps > 0"),
+    (norm, {"eps": float("nan")}, ValueError, "eps > 0"),
+    (gated, {"gate": draw(HIDDEN)}, ValueError, "gate of shape [N, I]"),
+    (gated, {"up": draw(ROWS, HIDDEN + 1)}, ValueError, "up of shape [5, 8]"),
+    (gated, {"up": draw(ROWS, HIDDEN, dtype=torch.bfloat16)}, TypeError, "gate float32, up bfloat16"),
+    (gated, {"up": draw(ROWS, HIDDEN).to("meta")}, TypeError, "up on meta"),
+    (turn, {"x": draw(ROWS, HIDDEN)}, ValueError, "x of shape [N, heads, D]"),
+    (turn, {"x": draw(ROWS, 2, HIDDEN + 1)}, ValueError, "the last dimension of x even"),
+    (turn, {"cos": draw(ROWS, HIDDEN)}, ValueError, "cos of shape [5, 4]"),
+    (turn, {"sin": draw(ROWS + 1, HIDDEN // 2)}, ValueError, "sin of shape [5, 4]"),
+    (turn, {"sin": draw(ROWS, HIDDEN // 2).long()}, TypeError, "got int64"),
+    (turn, {"cos": draw(ROWS, HIDDEN // 2).to("meta")}, TypeError, "cos on meta"),
+    (turn, {"cos": draw(ROWS, HIDDEN // 2).requires_grad_()}, ValueError, "cos without gradient"),
+    (turn, {"backend": "triton2"}, ValueError, "did you mean 'triton'?"),
+    (slots, {"query": draw(ROWS, HIDDEN)}, ValueError, "query of shape [A, heads, D]"),
+    (slots, {"query": draw(ROWS, 3, HIDDEN)}, ValueError, "3 heads, 2 kv_heads"),
+    (slots, {"key": draw(3, 6, HIDDEN)}, ValueError, "key_cache of shape [slots, C, kv_heads, D]"),
+    (slots, {"key": draw(3, 6, 2, HIDDEN + 1)}, ValueError, "key_cache of shape [slots, C, kv_heads, 8]"),
+    (slots, {"value": draw(3, 5, 2, HIDDEN)}, ValueError, "value_cache of shape [3, 6, 2, 8]"),
+    (slots, {"slot": draw_ids(ROWS + 1, 3)}, ValueError, "slot of shape [5]"),
+    (slots, {"length": draw_ids(ROWS, 3).int() + 1}, TypeError, "length of dtype int64"),
+    (slots, {"key": draw(3, 6, 2, HIDDEN).double()}, TypeError, "key_cache float64"),
+    (slots, {"scale": 0.0}, ValueError, "scale > 0"),
+    (slots, {"prefix_key": draw(4, 2, HIDDEN)}, ValueError, "got no prefix_value"),
+    (slots, {"prefix_key": draw(4, 1, HIDDEN), "prefix_value": draw(4, 1, HIDDEN)}, ValueError, "prefix_key of shape [P, 2, 8]"),
+    (slots, {"prefix_key": draw(4, 2, HIDDEN), "prefix_value": draw(3, 2, HIDDEN)}, ValueError, "prefix_value of shape [4, 2, 8]"),
+    (slots, {"query": draw(ROWS, 4, HIDDEN).requires_grad_()}, ValueError, "query without gradient"),
+    (slots, {"slot": torch.full((ROWS,), 3)}, IndexError, "every slot from 0 to 2"),
+    (slots, {"slot": torch.full((ROWS,), -1)}, IndexError, "from -1 to -1"),
+    (slots, {"length": torch.full((ROWS,), 7)}, IndexError, "every length from 1 to 6"),
+    (slots, {"length": torch.zeros(ROWS, dtype=torch.int64)}, IndexError, "from 0 to 0"),
+    (slots, {"length": torch.ones(ROWS, dtype=torch.int64, device="meta")}, TypeError, "length on meta"),
     # ids
     (linear, {"target": bad_target(VOCAB)}, IndexError, "[16] in rows [3]"),
     (linear, {"target": bad_target(-1)}, IndexError, "[-1] in rows [3]"),
@@ -192,7 +255,7 @@ def test_a_mistake_is_told_in_four_parts(
 
 def test_the_calls_without_a_mistake_succeed() -> None:
     """So that each case above fails for its own mistake."""
-    for call in (linear, selective, ppo, value, gae, sample, whiten, pack):
+    for call in (linear, selective, ppo, value, gae, sample, whiten, pack, norm, gated, turn, slots):
         call()
     flat([0, 2, 6])
 
@@ -223,6 +286,23 @@ def test_the_environment_names_the_tier_that_auto_means(monkeypatch: pytest.Monk
         gae()
     # An explicit argument wins.
     gae(backend="torch")
+
+
+def test_a_tier_named_for_the_process_leaves_the_decoder_to_auto_unless_it_is_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """C++ has float32 alone: a process that asks for it must be able to run a decoder in bfloat16."""
+    plain = k.explain("rms_norm", dtype=torch.bfloat16)
+    monkeypatch.setenv("VLDAC_KERNELS", "cpp")
+    assert k.explain("rms_norm", dtype=torch.bfloat16) == plain
+    monkeypatch.setenv("VLDAC_KERNELS", "torch")
+    assert k.explain("swiglu").startswith("torch: asked for by VLDAC_KERNELS")
+
+
+def test_a_dtype_that_only_torch_has_is_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    for dtype in (torch.float64, torch.bfloat16):
+        norm(x=draw(ROWS, HIDDEN, dtype=dtype), weight=draw(HIDDEN, dtype=dtype))
+    assert not [w for w in recwarn if "back end" in str(w.message)]
 
 
 def test_a_triton_tier_named_for_the_process_is_that_of_scoring_alone(monkeypatch: pytest.MonkeyPatch) -> None:

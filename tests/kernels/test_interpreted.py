@@ -16,7 +16,16 @@ import pytest
 from vldac.kernels.triton_launch import version
 
 FOLDER = Path(__file__).parent
-FILES = ("test_linear", "test_edges", "test_fused", "test_gae", "test_sampling", "test_offsets")
+FILES = (
+    "test_linear",
+    "test_edges",
+    "test_fused",
+    "test_gae",
+    "test_sampling",
+    "test_offsets",
+    "test_decoder",
+    "test_attention",
+)
 SELECTED = (
     # test_linear
     "every_option", "trainable_head_and", "chunks_rows", "batch_invariant",
@@ -24,10 +33,18 @@ SELECTED = (
     "one_certain_id", "minus_infinity", "row_that_is_not_finite", "an_ignored_row", "extreme_logits", "no_rows", "one_id", "strides",
     # test_sampling
     "draw_the_same", "lowest_id_among", "cannot_be_sampled",
-    "test_fused", "test_gae", "test_offsets",
+    "test_fused", "test_gae", "test_offsets", "test_decoder", "test_attention",
 )  # fmt: skip
 # triton_fused has a kernel of its own for the head alone.
-SHARED = ("test_gae", "test_sampling", "test_offsets", "selective_log_softmax", "strides_of_logits")
+SHARED = (
+    "test_gae",
+    "test_decoder",
+    "test_attention",
+    "test_sampling",
+    "test_offsets",
+    "selective_log_softmax",
+    "strides_of_logits",
+)
 
 
 @pytest.mark.skipif(version() is None, reason="Triton is not installed")

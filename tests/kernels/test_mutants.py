@@ -12,8 +12,9 @@ from torch.autograd.gradcheck import GradcheckError
 
 from tests.kernels.backends import Kernels, public, specification
 from tests.kernels.mutants import MUTANTS, Mutant
-from vldac.kernels import dispatch, reference, torch_tier
+from vldac.kernels import decoder_reference, dispatch, reference
 
+SPECIFICATIONS = (reference, decoder_reference)
 FAILURES = (AssertionError, GradcheckError, pytest.fail.Exception)
 
 
@@ -23,7 +24,7 @@ def first_failure(kernels: Kernels, mutant: Mutant) -> str | None:
         module = importlib.import_module(f"tests.kernels.{file}")
         for name, test in vars(module).items():
             parameters = list(inspect.signature(test).parameters) if name.startswith("test_") else []
-            subject = "kernels" if mutant.of is reference else "tier"
+            subject = "kernels" if mutant.of in SPECIFICATIONS else "tier"
             if not {"kernels", subject} & set(parameters) or not set(parameters) <= {"kernels", "tier", "dtype"}:
                 continue
             for dtype in kernels.dtypes if "dtype" in parameters else [None]:
@@ -39,8 +40,8 @@ def first_failure(kernels: Kernels, mutant: Mutant) -> str | None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.fault for mutant in MUTANTS])
 def test_every_mutant_fails_in_the_tests_of_its_operation(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     module = mutant.build()
-    if mutant.of is torch_tier:
-        monkeypatch.setitem(sys.modules, "vldac.kernels.torch_tier", module)
+    if mutant.of not in SPECIFICATIONS:
+        monkeypatch.setitem(sys.modules, mutant.of.__name__, module)
         dispatch._choose.cache_clear()
         kernels = public("torch", torch.device("cpu"))
         assert kernels is not None

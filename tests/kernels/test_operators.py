@@ -36,6 +36,9 @@ def operator_calls(backend: str) -> list[tuple[str, tuple[Any, ...]]]:
     old, ref = draw(N, seed=9), draw(N, seed=10)
     loss = (0.1, 0.2, 0.05, "k3", 3.0, 0.0, 20.0, backend)
     value = draw(S).requires_grad_()
+    matrix, heads = draw(N, H, seed=11), draw(N, 2, H, seed=12)
+    cache, prefix, query = draw(3, 5, 1, 16, seed=14), draw(4, 1, 16, seed=15), draw(N, 2, 16, seed=16)
+    leaf, angles = matrix.clone().requires_grad_(), draw(N, H // 2, seed=13)
     return [
         ("scale_rows", (frozen, upstream)),
         ("scale", (upstream, torch.tensor(2.0))),
@@ -57,6 +60,16 @@ def operator_calls(backend: str) -> list[tuple[str, tuple[Any, ...]]]:
         ("gae", (draw(6, 2), draw(6, 2), draw(2), flags, flags, draw(6, 2), None, 0.9, 0.9, backend)),
         ("gae", (draw(6), draw(6), draw(2), flags[:, 0], flags[:, 1], None, torch.tensor([0, 2, 6]), 0.9, 0.9, backend)),
         ("masked_whiten", (draw(3, 4), draw(3, 4) > 0, True, 1e-8, backend)),
+        ("rms_norm", (leaf, draw(H).requires_grad_(), 1e-6, backend)),
+        ("rms_norm", (matrix, draw(H), 1e-6, backend)),
+        ("rms_norm_backward", (frozen, matrix, draw(H), upstream, True, backend)),
+        ("rms_norm_backward", (frozen, matrix, draw(H), upstream, False, backend)),
+        ("swiglu", (leaf, frozen, backend)),
+        ("swiglu_backward", (frozen, matrix, frozen, backend)),
+        ("rotary", (heads.clone().requires_grad_(), angles, angles, False, backend)),
+        ("rotary", (heads, angles, angles, True, backend)),
+        ("slot_attention", (query, cache, cache, key[:N] % 3, key[:N] % 5 + 1, prefix, prefix, 0.3, backend)),
+        ("slot_attention", (query, cache, cache, key[:N] % 3, key[:N] % 5 + 1, None, None, 0.3, backend)),
         ("sample", (logits, bias, one, None, None, 0.0, key, key, torch.zeros(N, dtype=torch.bool), backend)),
         ("sample", (logits, None, one, torch.full((N,), 5), torch.full((N,), 0.9), 0.1, key, key,
                     torch.ones(N, dtype=torch.bool), backend)),
@@ -133,6 +146,22 @@ def public_calls() -> dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]]:
         "pack_action_rows": (
             lambda k, h, m, i: (k.pack_action_rows(h, m, row_index=i)[0].sum(), k.pack_action_rows(h, m, row_index=i)),
             (draw(2, 5, 4).requires_grad_(), mask, mask.flatten().nonzero()[:, 0]),
+        ),
+        "rms_norm": (
+            lambda k, x, w: ((y := k.rms_norm(x, w, 1e-6)).square().sum(), (y,)),
+            (draw(N, H).requires_grad_(), draw(H, seed=1)),
+        ),
+        "swiglu": (
+            lambda k, *t: ((y := k.swiglu(*t)).square().sum(), (y,)),
+            (draw(N, H).requires_grad_(), draw(N, H, seed=1).requires_grad_()),
+        ),
+        "apply_rotary": (
+            lambda k, *t: ((y := k.apply_rotary(*t)).exp().sum(), (y,)),
+            (draw(N, 2, H).requires_grad_(), draw(N, H // 2, seed=1), draw(N, H // 2, seed=2)),
+        ),
+        "slot_attention": (
+            lambda k, *t: (None, (k.slot_attention(*t, scale=0.3),)),
+            (draw(N, 2, 16), *draw(2, 3, 5, 1, 16, seed=1), key % 3, key % 5 + 1, *draw(2, 4, 1, 16, seed=2)),
         ),
         "sample_with_logprob": (
             lambda k, z, s, p: (None, tuple(k.sample_with_logprob(z, temperature=0.9, seed=s, position=p))),

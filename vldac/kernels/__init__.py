@@ -1,10 +1,12 @@
-"""Log-prob, loss, advantage and sampling kernels behind one dispatcher: C++ on the CPU, Triton on a GPU, torch anywhere.
+"""Decoder, log-prob, loss, advantage and sampling kernels behind one dispatcher: C++ on the CPU, Triton on a GPU, torch anywhere.
 
 `vldac.kernels.reference` is their specification in plain torch; `explain` says which tier an operation takes, and why. Importing this
 starts no compilation and needs neither Triton nor a GPU.
 """
 
 from vldac.kernels.advantages import generalized_advantage_estimate, masked_whiten
+from vldac.kernels.attention import slot_attention
+from vldac.kernels.decoder import apply_rotary, rms_norm, swiglu
 from vldac.kernels.dispatch import BACKENDS, OPERATIONS, KernelError, explain
 from vldac.kernels.losses import fused_linear_ppo_loss, ppo_clip_loss, value_loss
 from vldac.kernels.packing import pack_action_rows
@@ -20,6 +22,7 @@ __all__ = [
     "PPOStats",
     "SampleOutput",
     "ValueStats",
+    "apply_rotary",
     "explain",
     "fused_linear_ppo_loss",
     "generalized_advantage_estimate",
@@ -27,7 +30,10 @@ __all__ = [
     "masked_whiten",
     "pack_action_rows",
     "ppo_clip_loss",
+    "rms_norm",
     "sample_with_logprob",
     "selective_log_softmax",
+    "slot_attention",
+    "swiglu",
     "value_loss",
 ]

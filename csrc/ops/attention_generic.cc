@@ -1,0 +1,5 @@
+#include <utility>
+
+#include "ops/tier_generic.h"
+
+#include "ops/attention_kernel.h"

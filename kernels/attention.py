@@ -1,0 +1,119 @@
+"""Attention of decoder layers over a prefix that all rows share: decoding from a cache of slots."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from vldac.kernels.decoder import is_traced
+
+from vldac.kernels import checks, decoder_ops
+
+
+def slot_attention(
+    query: Tensor,
+    key_cache: Tensor,
+    value_cache: Tensor,
+    slot: Tensor,
+    length: Tensor,
+    prefix_key: Tensor | None = None,
+    prefix_value: Tensor | None = None,
+    *,
+    scale: float,
+    backend: str = "auto",
+) -> Tensor:
+    """Decoding attention: one query per row over the shared prefix and the first length[a] keys of the row's slot.
+
+    No row pays for another's length, and nothing is padded or gathered (on C++ and Triton). A row's result does not depend on the
+    other rows, bit for bit. On a GPU nothing is read back, so a CUDA graph that was captured at full capacity serves every length.
+
+    query: [A, heads, D] floating. key_cache, value_cache: [slots, C, kv_heads, D] of its dtype, the present token's key and value
+    already written; head h reads kv head h // (heads // kv_heads). slot, length: [A] int64, in [0, slots) and [1, C]. prefix_key,
+    prefix_value: [P, kv_heads, D], keys before every row's own, or None. Any strides. scale: > 0, of the scores. Softmax and sums are
+    float32 (float64 for float64). Not differentiable.
+
+    Returns [A, heads, D], contiguous. Raises KernelError (shapes, scale, an input that requires a gradient, a back end that cannot
+    run), KernelTypeError (dtypes, devices) and, on the CPU, KernelIndexError for a slot or length outside the cache; on a GPU that
+    row is NaN.
+    """
+    _check_slots(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale)
+    run = torch.ops.vldac.slot_attention if is_traced(query) else decoder_ops.slot_attention
+    return run(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale, backend)  # type: ignore[no-any-return]
+
+
+def _check_slots(
+    query: Tensor, key_cache: Tensor, value_cache: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
+    prefix_value: Tensor | None, scale: float,
+) -> None:  # fmt: skip
+    where = "slot_attention"
+    if query.dim() != 3 or key_cache.dim() != 4 or prefix_key is None or prefix_value is None:
+        checks.shape(where, "query", query, "A", "heads", "D")
+        checks.shape(where, "key_cache", key_cache, "slots", "C", "kv_heads", "D")
+    count, heads, width = query.shape
+    slots, capacity, kv_heads, _ = key_cache.shape
+    if (
+        key_cache.shape[3] != width
+        or value_cache.shape != key_cache.shape
+        or heads % max(1, kv_heads)
+        or not slot.shape == length.shape == (count,)
+        or not query.dtype == key_cache.dtype == value_cache.dtype
+        or not slot.dtype == length.dtype == torch.int64
+        or not 0 < scale < torch.inf
+    ):
+        checks.shape(where, "key_cache", key_cache, "slots", "C", "kv_heads", width)
+        checks.shape(where, "value_cache", value_cache, *key_cache.shape)
+        checks.groups(where, heads, kv_heads)
+        checks.shape(where, "slot", slot, count)
+        checks.shape(where, "length", length, count)
+        checks.same_dtype(where, query=query, key_cache=key_cache, value_cache=value_cache)
+        for name, tensor in (("slot", slot), ("length", length)):
+            checks.dtype(where, name, tensor, (torch.int64,))
+        checks.positive(where, "scale", scale)
+    checks.dtype(where, "query", query, checks.FLOATS)
+    check_prefix(where, query, kv_heads, prefix_key, prefix_value)
+    checks.one_device(
+        where,
+        query=query,
+        key_cache=key_cache,
+        value_cache=value_cache,
+        slot=slot,
+        length=length,
+        prefix_key=prefix_key,
+    )
+    checks.no_gradient(
+        where,
+        query=query,
+        key_cache=key_cache,
+        value_cache=value_cache,
+        prefix_key=prefix_key,
+        prefix_value=prefix_value,
+    )
+    if count and slot.device.type == "cpu" and not is_traced(query):
+        for name, tensor, low, high in (("slot", slot, 0, slots - 1), ("length", length, 1, capacity)):
+            values = tensor.tolist()
+            if min(values) < low or max(values) > high:
+                raise checks.KernelIndexError(
+                    expected=f"every {name} from {low} to {high}", got=f"from {min(values)} to {max(values)}", where=where,
+                    do="admit a row only while its slot has room, and count the present token in its length",
+                )  # fmt: skip
+
+
+def check_prefix(
+    where: str, query: Tensor, kv_heads: int, prefix_key: Tensor | None, prefix_value: Tensor | None
+) -> None:
+    """Both or neither, of [P, kv_heads, D] in the query's dtype."""
+    if prefix_key is None and prefix_value is None:
+        return
+    if prefix_key is None or prefix_value is None:
+        missing = "prefix_key" if prefix_key is None else "prefix_value"
+        raise checks.KernelError(
+            expected="prefix_key and prefix_value, or neither", got=f"no {missing}", where=where, do="give both"
+        )
+    shape = (prefix_key.shape[0] if prefix_key.dim() else 0, kv_heads, query.shape[2])
+    if (
+        prefix_key.shape != shape
+        or prefix_value.shape != shape
+        or not query.dtype == prefix_key.dtype == prefix_value.dtype
+    ):
+        checks.shape(where, "prefix_key", prefix_key, "P", kv_heads, query.shape[2])
+        checks.shape(where, "prefix_value", prefix_value, *prefix_key.shape)
+        checks.same_dtype(where, query=query, prefix_key=prefix_key, prefix_value=prefix_value)
