@@ -73,6 +73,8 @@ class ContinuousPlay:
         self._flying: deque[tuple[int, int]] = deque()
         """(environment, tick) that were sent and not received"""
         self._ticks = self._drained = 0
+        self._through = 0
+        """Environments that have all their responses"""
         self._generator: Generator | None = None
         self._anchor: Prompt | None = None
         self._shared = self._capacity = 0
@@ -158,7 +160,9 @@ class ContinuousPlay:
             assert self._generator is not None, "made by the first admission"
             env_ids, self._waiting = np.array(rows, np.int64), []
             rollout.track(env_ids)
-            done = self._generator.admit(rows, prompts, windows, rollout.seeds(env_ids), shared=self._shared)
+            seeds = rollout.seeds(env_ids)
+            with rollout.policy.clock.piece():
+                done = self._generator.admit(rows, prompts, windows, seeds, shared=self._shared)
         self._send(done)
 
     def _fits(self, prompt: Prompt) -> bool:
@@ -185,12 +189,9 @@ class ContinuousPlay:
         if not self._decoding:
             return
         assert self._generator is not None, "it decodes"
-        with span("generate", self._seconds):
+        with span("generate", self._seconds), self._rollout.policy.clock.piece():
             done = self._generator.advance()
-        rollout = self._rollout
-        said = rollout.buffer.filled.copy()
-        said[[e for e, _ in self._flying]] += 1
-        self._drained += int((said >= rollout.steps_per_env).sum())
+        self._drained += self._through
         self._ticks += 1
         self._send(done)
 
@@ -207,6 +208,7 @@ class ContinuousPlay:
                 prompts, windows, said, env_ids, rollout.counters(env_ids), seed=rollout.config.seed
             )
             rollout.respond(env_ids, answers)
+        self._through += int((rollout.buffer.filled[env_ids] + 1 == rollout.steps_per_env).sum())
         with span("env", self._seconds):
             rollout.env.send(answers.action, env_ids)
         self._flying.extend((e, self._ticks) for e in done)

@@ -22,10 +22,11 @@ from torch import nn
 
 from vldac.attention import Prefix, RowAttention, SlotCache
 from vldac.batch import FrameFeatures, PrefixTokens, TokenBatch, collate, prefix_of
+from vldac.clock import device_clock
 from vldac.config import ModelConfig
 from vldac.decoder import Attend, Decoder, Deepstack
 from vldac.errors import SelfCheckError
-from vldac.fold import fed_with_bytes
+from vldac.fold import KeptFold, fed_with_bytes
 from vldac.generation import Generator, Responses, Sampling
 from vldac.kernels import explain, linear_logprob
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
@@ -130,8 +131,11 @@ class Policy(nn.Module):
         self.image_token_id = int(self.network.config.image_token_id)
         self.is_adapted = True
         """False inside `reference`."""
+        self.clock = device_clock(device)
+        """Told of each piece of work that playing gives to the device."""
         self._adapter = tuple(parameter for _, parameter in self.lora_parameters())
         self._tower = tuple(self.network.model.visual.parameters())
+        self._fold = KeptFold()
         self._prefixes: dict[tuple[bytes, bool, int], Prefix] = {}
         self._cache: SlotCache | None = None
         self.register_buffer("banned_ids", self.model_info.banned_ids().to(device), persistent=False)
@@ -187,7 +191,7 @@ class Policy(nn.Module):
             pixels, grid = image_patches(images, spec)
             return self._encode(pixels, grid, len(images))
         patches, grid = image_bytes(images, spec)
-        with torch.no_grad(), fed_with_bytes(visual, spec):
+        with self.clock.piece(), torch.no_grad(), fed_with_bytes(visual, spec, self._fold):
             return self._encode(patches, grid, len(images))
 
     def _encode(self, patches: torch.Tensor, grid: tuple[int, int, int], count: int) -> list[FrameFeatures]:
@@ -309,9 +313,9 @@ class Policy(nn.Module):
     def values(self, prompts: Sequence[Prompt], features: Sequence[Sequence[FrameFeatures]]) -> torch.Tensor:
         """Value of prompts without a response (bootstrap). [B] float32."""
         empty = torch.empty(0, dtype=torch.int64)
-        values: torch.Tensor = self.value_head(
-            self.hidden_states(self.collate(prompts, [empty] * len(prompts), features))
-        )
+        batch = self.collate(prompts, [empty] * len(prompts), features)
+        with self.clock.piece():
+            values: torch.Tensor = self.value_head(self.hidden_states(batch))
         return values
 
     # -- acting -----------------------------------------------------------------------------------------------------
@@ -345,7 +349,9 @@ class Policy(nn.Module):
         shared, rows = prefix_of(prompts, self.image_token_id), range(len(prompts))
         longest = max(len(prompt.ids) for prompt in prompts) - shared + max_new_tokens
         generator = Generator(self, sampling, slots=len(prompts), capacity=longest)
-        generator.admit(rows, prompts, features, seeds, shared=shared)
+        with self.clock.piece():
+            generator.admit(rows, prompts, features, seeds, shared=shared)
         while generator.active:
-            generator.advance()
+            with self.clock.piece():
+                generator.advance()
         return generator.take(rows)

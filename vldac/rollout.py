@@ -116,6 +116,7 @@ class Rollout:
             self._start_buffer(self.buffer.next())
             self.rounds_done += 1
         seconds: dict[str, float] = {}
+        self.policy.clock.begin()
         self.tracker = Tracker(self.env, self.steps_per_env) if self._is_tracked() else None
         with span("encode", seconds):
             self._refresh_frames()
@@ -123,6 +124,9 @@ class Rollout:
         with span("generate", seconds):
             prompts, windows = self.player.ask(self.env_ids)
             bootstrap = self._values(prompts, windows)
+        idle = self.policy.clock.idle_frac()
+        if idle is not None:
+            stats["rollout/device_idle_frac"] = idle
         return RolloutBatch(
             buffer=self.buffer,
             prompts=[prompt for own in self.prompts for prompt in own],

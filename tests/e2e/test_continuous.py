@@ -261,7 +261,8 @@ def test_faults_and_bad_rewards_are_told_as_in_the_synchronous_rollout(
 def test_a_prompt_that_shares_less_or_is_longer_waits_until_the_running_rows_have_finished(
     uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From step 2 on one environment says a long sentence before the picture; all others speak as before."""
+    """From step 2 on one environment says a sentence six times before the picture, all others once."""
+    uneven = dataclasses.replace(uneven, env=dataclasses.replace(uneven.env, prompt_layout="shared_prefix"))
     trainers = [trainer_of(set_rollout(uneven, mode=mode), start) for mode in ("sync", "async")]
     for trainer in trainers:
         env, own = trainer.env, trainer.env.prompts
@@ -276,10 +277,6 @@ def test_a_prompt_that_shares_less_or_is_longer_waits_until_the_running_rows_hav
             return told
 
         monkeypatch.setattr(env, "prompts", prompts)
-    monkeypatch.setattr("vldac.player.arrange", lambda messages, count, layout: [
-        {**m, "content": [part for part in m["content"] for _ in range(count if part["type"] == "image" else 1)]}
-        for m in messages
-    ])  # fmt: skip
     expected = trainers[0].collect()
     admissions = Admissions(monkeypatch)
     assert_same_steps(trainers[1].collect(), expected)
