@@ -103,6 +103,8 @@ def _rollout_state(rollout: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any
         "rounds_done": rollout.rounds_done + is_full,
         "prompts": [[unique[id(p.ids)], p.next_position, list(p.frames), p.image_tokens] for p in prompts],
         "episodes": [] if is_full else [dataclasses.asdict(e) for e in rollout.episodes],
+        "returns": rollout.returns.tolist(),
+        "num_cut": 0 if is_full else rollout.num_cut,
     }
     windows = [own[:filled] for own in rollout.windows]
     feature_tensors, state["features"] = features_state(rollout.player.frames, windows)
@@ -292,6 +294,8 @@ def _restore_rollout(rollout: Any, tensors: dict[str, torch.Tensor], state: dict
     if is_partial:
         rollout.value_input[:, :filled] = tensors["rollout/value_input"].transpose(0, 1).to(rollout.policy.device)
     rollout.rounds_done = state["rounds_done"]
+    rollout.returns = np.array(state.get("returns", [0.0] * buffer.num_envs))
+    rollout.num_cut = state.get("num_cut", 0)
     rollout.episodes = [EpisodeEnd(**episode) for episode in state["episodes"]]
     prompts = [
         Prompt(

@@ -107,11 +107,19 @@ class ContinuousPlay:
             came = [self._receive_one(None) for _ in range(count)]
         else:
             came = self._receive_ready(must=is_idle and not self._waiting)
+        self._take_in(came)
+
+    def _take_in(self, came: Sequence[Outcomes]) -> None:
+        """Write outcomes down; environments with steps left wait for their next response."""
         if came:
             rows = Outcomes.joined(came)
             self._rollout.receive(rows, self._seconds)
             left = self._rollout.buffer.filled[rows.env_ids] < self._rollout.steps_per_env
             self._waiting += rows.env_ids[left].tolist()
+
+    def _land(self) -> None:
+        """Receive everything that is under way."""
+        self._take_in([self._receive_one(None) for _ in range(len(self._flying))])
 
     def _receive_one(self, timeout: float | None) -> Outcomes:
         with span("wait", self._seconds):
@@ -146,19 +154,20 @@ class ContinuousPlay:
         """Start the responses of the waiting rows, all together, once there are enough of them or nothing decodes."""
         if not self._waiting or (self._decoding and len(self._waiting) < self._wanted()):
             return
-        rollout, rows = self._rollout, self._waiting
+        rollout, rows = self._rollout, list(self._waiting)
         with span("generate", self._seconds):
             fresh = np.array([e for e in rows if e not in self._asked], np.int64)
             if len(fresh):
-                prompts, windows = rollout.player.ask(fresh)
-                self._asked |= dict(zip(fresh.tolist(), zip(prompts, windows, strict=True), strict=True))
+                asked = rollout.ask(fresh, self._land)
+                self._asked |= dict(zip(fresh.tolist(), zip(asked.prompts, asked.windows, strict=True), strict=True))
             prompts, windows = map(list, zip(*(self._asked[e] for e in rows), strict=True))
             if self._generator is None or not all(map(self._fits, prompts)):
                 if self._decoding:
                     return
                 self._regroup(prompts)
             assert self._generator is not None, "made by the first admission"
-            env_ids, self._waiting = np.array(rows, np.int64), []
+            env_ids = np.array(rows, np.int64)
+            self._waiting = self._waiting[len(rows) :]
             rollout.track(env_ids)
             seeds = rollout.seeds(env_ids)
             with rollout.policy.clock.piece():

@@ -72,17 +72,23 @@ def play_episodes(
         env = build_env(config, count)
         player = Player(policy, env, config)
         obs, _ = env.reset(seed=seed + start)
-        rows, step = np.arange(count), 0
+        rows, step, returned = np.arange(count), 0, np.zeros(count)
         player.observe(obs["image"], np.zeros(count, bool), rows)
         while len(rows):
             if should_stop():
                 raise Stopped("during a held-out evaluation")
+            asked = player.ask(rows)
+            if not asked.fits.all():  # the episode cannot go on: it is over, and no success
+                outcomes += [_cut(returned[e], step) for e in rows[~asked.fits]]
+                rows = rows[asked.fits]
+                continue
             seeds = seeding.response_seeds(seed, rows + start, step, purpose="eval")
-            answers = player.answer(rows, seeds, step, seed=seed, shift=start)
+            answers = player.answer(asked, seeds, step, seed=seed, shift=start)
             actions = np.zeros(count, np.int64)
             actions[rows] = answers.action
             invalid, total, step = invalid + int((~answers.is_valid).sum()), total + len(rows), step + 1
-            obs, _, terminated, truncated, info = env.step(actions)
+            obs, reward, terminated, truncated, info = env.step(actions)
+            returned += reward
             ended = terminated | truncated
             final = final_info(info, ended)
             outcomes += [final[e] for e in rows[ended[rows]]]
@@ -90,6 +96,11 @@ def play_episodes(
             player.observe(obs["image"][rows], np.zeros(len(rows), bool), rows)
         env.close()
     return summarise(outcomes, env_id=config.env.id, seed=seed, invalid_action_frac=invalid / max(1, total))
+
+
+def _cut(returned: float, length: int) -> dict[str, Any]:
+    """What the environment would have told of an episode whose next prompt no longer fits the model's context."""
+    return {"success": False, "return": float(returned), "length": length, "fault": None}
 
 
 def summarise(outcomes: list[dict[str, Any]], *, env_id: str, seed: int, invalid_action_frac: float) -> EvalResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -43,6 +43,18 @@ def make_env(env: EnvConfig, num_envs: int, **arguments: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What R environments ask the policy."""
+
+    env_ids: np.ndarray
+    """[R] int64"""
+    prompts: list[Prompt]
+    windows: list[Window]
+    fits: np.ndarray
+    """[R] bool, False where the model's context has no room for the prompt and a response"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
     """What the policy said in R environments, and what it means there."""
 
@@ -73,8 +85,8 @@ class Player:
                 do="lower rollout.max_new_tokens",
             )  # fmt: skip
 
-    def ask(self, env_ids: np.ndarray) -> tuple[list[Prompt], list[Window]]:
-        """Return the prompts of the present observations of `env_ids` [R], and the windows that they show."""
+    def ask(self, env_ids: np.ndarray) -> Asked:
+        """Return the prompts of the present observations of `env_ids` [R], none of which may be in flight."""
         with span("prompts"):
             if self._prompts_of_some:
                 messages = self.env.prompts(env_ids)
@@ -82,44 +94,43 @@ class Player:
                 every = self.env.prompts()
                 messages = [every[e] for e in env_ids]
             windows = [self.frames.window(e) for e in env_ids]
-            return self.prompts(messages, windows, env_ids, [self.frames.ids(e) for e in env_ids]), windows
+            prompts = self.prompts(messages, windows, [self.frames.ids(e) for e in env_ids])
+        fits = np.array([len(prompt.ids) <= self._room for prompt in prompts], bool)
+        return Asked(env_ids=env_ids, prompts=prompts, windows=windows, fits=fits)
 
     def prompts(
-        self, messages: Sequence[Any], windows: Sequence[Window], env_ids: np.ndarray, frames: Sequence[Sequence[int]] | None = None
-    ) -> list[Prompt]:  # fmt: skip
-        """Encode chat messages of `env_ids` [R], each with its window's frames. Raises EnvError if one does not fit the context."""
-        encode = self.policy.encoder.encode
-        prompts = []
-        for row, (message, window) in enumerate(zip(messages, windows, strict=True)):
-            ids = range(len(window)) if frames is None else frames[row]
-            prompt = encode(arrange(message, len(window), self.config.env.prompt_layout), ids, window[0].grid)
-            if len(prompt.ids) > self._room:
-                self._refuse(int(env_ids[row]), len(prompt.ids))
-            prompts.append(prompt)
-        return prompts
+        self, messages: Sequence[Any], windows: Sequence[Window], frames: Sequence[Sequence[int]] | None = None
+    ) -> list[Prompt]:
+        """Encode chat messages, each with its window's frames; frames: their ids, where somebody wants to know them."""
+        encode, layout = self.policy.encoder.encode, self.config.env.prompt_layout
+        ids = frames or [range(len(window)) for window in windows]
+        return [
+            encode(arrange(message, len(window), layout), own, window[0].grid)
+            for message, window, own in zip(messages, windows, ids, strict=True)
+        ]
 
-    def _refuse(self, env: int, length: int) -> None:
+    def refuse(self, env: int, length: int) -> NoReturn:
+        """Raise EnvError for a prompt of `length` tokens, which does not fit the context, from environment `env`."""
         raise EnvError(
             expected=f"prompts of at most {self._room} tokens: the model's context of {self.policy.context} without "
             f"rollout.max_new_tokens {self.config.rollout.max_new_tokens}",
-            got=f"{length} tokens from environment {env}", where=self.config.env.id,
+            got=f"{length} tokens at the start of an episode of environment {env}", where=self.config.env.id,
             do="shorten the prompt's text, or lower env.num_images, env.image_size or rollout.max_new_tokens",
         )  # fmt: skip
 
     def answer(
-        self, env_ids: np.ndarray, seeds: torch.Tensor, counter: int | np.ndarray, *, seed: int, shift: int = 0
-    ) -> Answers:  # fmt: skip
-        """Respond to the present observations of `env_ids` [R], all in one batch.
+        self, asked: Asked, seeds: torch.Tensor, counter: int | np.ndarray, *, seed: int, shift: int = 0
+    ) -> Answers:
+        """Respond to R prompts, all in one batch.
 
         seeds: [R] int64, sampling seeds. The fallback draws from (seed, environment + shift, counter).
         """
         rollout = self.config.rollout
-        prompts, windows = self.ask(env_ids)
         said = self.policy.act(
-            prompts, windows, seeds=seeds, max_new_tokens=rollout.max_new_tokens, temperature=rollout.temperature,
+            asked.prompts, asked.windows, seeds=seeds, max_new_tokens=rollout.max_new_tokens, temperature=rollout.temperature,
             top_k=rollout.top_k,
         )  # fmt: skip
-        return self.read(prompts, windows, said, env_ids + shift, counter, seed=seed)
+        return self.read(asked.prompts, asked.windows, said, asked.env_ids + shift, counter, seed=seed)
 
     def read(
         self, prompts: list[Prompt], windows: list[Window], said: Responses, env_ids: np.ndarray, counter: int | np.ndarray, *,

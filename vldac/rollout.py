@@ -25,7 +25,7 @@ from vldac.data import EpisodeEnd, RolloutBatch
 from vldac.errors import EnvError, EnvHangError, NonFiniteError, Stopped
 from vldac.frames import Frame, StepFeatures, Window
 from vldac.outcomes import Outcomes
-from vldac.player import Answers, Player
+from vldac.player import Answers, Asked, Player
 from vldac.policy import Policy
 from vldac.prompting import Prompt
 from vldac.spans import span
@@ -43,6 +43,7 @@ class _Start:
     place: dict[str, np.ndarray]
     shown: list[list[Frame]]
     seen: list[int]
+    returns: np.ndarray
 
 
 class Rollout:
@@ -79,6 +80,8 @@ class Rollout:
         self.rounds_done = rounds_done
         """Full buffers before this one."""
         self.player.frames.forget(self.env_ids)
+        self.returns = np.zeros(self.num_envs)
+        """Rewards of each environment's running episode so far, as the environment gave them"""
         self._is_lost = False
 
     def _start_buffer(self, buffer: _core.RolloutBuffer) -> None:
@@ -93,6 +96,8 @@ class Rollout:
         )
         """[E, T, H], as `Responses.value_input`: never computed twice, so a checkpoint holds what is written, too"""
         self.episodes: list[EpisodeEnd] = []
+        self.num_cut = 0
+        """Episodes of this buffer that were cut because a prompt no longer fitted the context"""
 
     @property
     def steps_done(self) -> int:
@@ -122,9 +127,11 @@ class Rollout:
             self._refresh_frames()
         stats = self._play_async(seconds) if self.config.rollout.mode == "async" else self._play_sync(seconds)
         with span("generate", seconds):
-            prompts, windows = self.player.ask(self.env_ids)
-            bootstrap = self._values(prompts, windows)
+            asked = self.ask(self.env_ids)
+            bootstrap = self._values(asked.prompts, asked.windows)
         idle = self.policy.clock.idle_frac()
+        if self.num_cut:
+            stats["rollout/context_cut"] = float(self.num_cut)
         if idle is not None:
             stats["rollout/device_idle_frac"] = idle
         return RolloutBatch(
@@ -171,10 +178,12 @@ class Rollout:
                 raise Stopped(
                     f"between two environment steps, {int(self.buffer.filled[0])} of {self.steps_per_env} taken"
                 )
+            with span("generate", seconds):
+                asked = self.ask(self.env_ids)
             self.track(self.env_ids)
             with span("generate", seconds):
                 answers = self.player.answer(
-                    self.env_ids, self.seeds(self.env_ids), self.counters(self.env_ids), seed=self.config.seed
+                    asked, self.seeds(self.env_ids), self.counters(self.env_ids), seed=self.config.seed
                 )
             with span("env", seconds):
                 came = Outcomes.of(self._step_env(answers.action), self.env_ids)
@@ -205,6 +214,7 @@ class Rollout:
             place={name: getattr(self.buffer, name).copy() for name in _PLACE},
             shown=[list(own) for own in self.player.frames.shown],
             seen=list(self.player.frames.seen),
+            returns=self.returns.copy(),
         )
         play = ContinuousPlay(self, seconds)
         tick = time.perf_counter()
@@ -225,6 +235,7 @@ class Rollout:
         for name in _PLACE:
             getattr(self.buffer, name)[:] = start.place[name]
         self._start_buffer(self.buffer)
+        self.returns = start.returns
         frames = self.player.frames
         frames.forget(self.env_ids)
         frames.seen = list(start.seen)
@@ -246,6 +257,50 @@ class Rollout:
             is_new = (buffer.next_index[env_ids] == 0) | (step == 0)
             self.tracker.see(env_ids, step, buffer.next_episode[env_ids], is_new)
 
+    def ask(self, env_ids: np.ndarray, land: Callable[[], None] = lambda: None) -> Asked:
+        """Return the next prompts of `env_ids` [R].
+
+        An episode whose prompt no longer fits the context is truncated, and its environment begins the next one; `land` is called
+        before, so that nothing is in flight. Raises EnvError where a first prompt does not fit.
+        """
+        asked = self.player.ask(env_ids)
+        if asked.fits.all():
+            return asked
+        land()
+        self._cut(asked)
+        asked = self.player.ask(env_ids)
+        if not asked.fits.all():
+            row = int(np.flatnonzero(~asked.fits)[0])
+            self.player.refuse(int(env_ids[row]), len(asked.prompts[row].ids))
+        return asked
+
+    def _cut(self, asked: Asked) -> None:
+        """Truncate the episodes of prompts that do not fit, with a bootstrap; the steps that led there are in the buffer already."""
+        buffer, rows = self.buffer, np.flatnonzero(~asked.fits)
+        env_ids = asked.env_ids[rows]
+        for row, e in zip(rows.tolist(), env_ids.tolist(), strict=True):
+            if buffer.next_index[e] == 0 or buffer.filled[e] == 0:
+                self.player.refuse(e, len(asked.prompts[row].ids))
+        steps = env_ids * self.steps_per_env + buffer.filled[env_ids] - 1
+        if self.config.algorithm.timeout == "bootstrap":
+            windows = [asked.windows[row] for row in rows]
+            buffer.final_value[steps] = self._values([asked.prompts[row] for row in rows], windows, steps)
+        buffer.truncated[steps] = True
+        self.episodes += [
+            EpisodeEnd(
+                success=False, episode_return=float(self.returns[e]), length=int(buffer.next_index[e]), fault=None
+            )
+            for e in env_ids
+        ]
+        self.num_cut += len(rows)
+        mask = np.zeros(self.num_envs, bool)
+        mask[env_ids] = True
+        obs, _ = self.env.reset(options={"reset_mask": mask})
+        buffer.frames[env_ids, buffer.num_images - 1 + buffer.filled[env_ids]] = obs["image"][env_ids]
+        buffer.next_episode[env_ids] += 1
+        buffer.next_index[env_ids], buffer.next_shown[env_ids], self.returns[env_ids] = 0, 1, 0.0
+        self.player.observe(obs["image"][env_ids], np.ones(len(env_ids), bool), env_ids)
+
     def respond(self, env_ids: np.ndarray, answers: Answers) -> None:
         """Write what the policy said in `env_ids` [R]; the steps are complete once `receive` has their outcomes."""
         said, at = answers.said, torch.from_numpy(env_ids)
@@ -263,6 +318,7 @@ class Rollout:
         """Write what came of the last responses of some environments, and look at their next observations."""
         config, buffer, env_ids = self.config, self.buffer, came.env_ids
         reward = came.reward
+        self.returns[env_ids] = np.where(came.ended, 0.0, self.returns[env_ids] + reward)
         if config.env.fallback == "penalty":
             is_valid = buffer.is_valid.reshape(self.num_envs, -1)[env_ids, buffer.filled[env_ids]]
             reward = reward + np.where(is_valid, 0.0, config.env.penalty)
@@ -285,8 +341,18 @@ class Rollout:
         with span("encode", seconds):
             self.player.observe(came.images, came.ended, env_ids)
 
-    def _values(self, prompts: Sequence[Prompt], windows: Sequence[Window]) -> np.ndarray:
-        return self.policy.values(prompts, windows).double().cpu().numpy()
+    def _values(
+        self, prompts: Sequence[Prompt], windows: Sequence[Window], steps: np.ndarray | None = None
+    ) -> np.ndarray:
+        """[R] float64: values of prompts; steps: [R] int64, those that led there, whose own value stands for what has no room."""
+        has_room = [len(prompt.ids) <= self.policy.context for prompt in prompts]
+        if steps is None or all(has_room):
+            return self.policy.values(prompts, windows).double().cpu().numpy()
+        values: np.ndarray = self.buffer.value[steps]
+        rows = np.flatnonzero(has_room)
+        if len(rows):
+            values[rows] = self._values([prompts[row] for row in rows], [windows[row] for row in rows])
+        return values
 
     def _final_values(self, came: Outcomes) -> np.ndarray:
         """[R] float64: values of the final observations of truncated episodes (autoreset has already replaced them), else 0."""
@@ -294,8 +360,9 @@ class Rollout:
         if self.config.algorithm.timeout == "bootstrap" and len(rows):
             env_ids = came.env_ids[rows]
             windows = self.player.frames.ending_with(np.stack([came.final_images[i] for i in rows]), env_ids)
-            prompts = self.player.prompts([came.final[i]["prompt"] for i in rows], windows, env_ids)
-            values[rows] = self._values(prompts, windows)
+            prompts = self.player.prompts([came.final[i]["prompt"] for i in rows], windows)
+            steps = env_ids * self.steps_per_env + self.buffer.filled[env_ids]
+            values[rows] = self._values(prompts, windows, steps)
         return values
 
     def _check(self, came: Outcomes, reward: np.ndarray) -> None:
