@@ -3,11 +3,11 @@
     python benchmarks/gpu_kernels.py --third-party DIR    # DIR: unpacked wheels of the others; 8 minutes on one GPU
     TRITON_INTERPRET=1 python benchmarks/gpu_kernels.py --device cpu --quick --out DIR     # every line of it, at toy shapes
 
-Order: the machine's ceilings (copy, an 8192^3 product, the head's two products), the open questions (rate of the fp32-output product,
-rate of the second product, bandwidth of the row kernel, bits across batch sizes, chunk sizes), checks that only a GPU can make (no host
-sync, graph capture, offsets beyond 2^31 elements), the decoder's layers (`gpu_decoder.py`), then per shape, number of rows and regime
-all providers round-robin, at last compute-sanitizer with --sanitizer. Results are written after every part, so that a run that is cut
-keeps what it has.
+Order: the machine's ceilings (copy, an 8192^3 product, the head's two products), the open questions (rate of the fp32-output
+product, rate of the second product, bandwidth of the row kernel, bits across batch sizes, chunk sizes), checks that only a GPU can
+make (no host sync, graph capture, offsets beyond 2^31 elements), the decoder's layers (`gpu_decoder.py`), then per shape, number of
+rows and regime all providers round-robin, at last compute-sanitizer with --sanitizer. Results are written after every part, so that a
+run that is cut keeps what it has.
 
 A row: milliseconds (median, 20th and 80th percentile), TFLOP/s on the FLOPs needed (2P forward and backward with a frozen head,
 P = 2 N H V; 1P for scoring), share of the measured product ceiling, ratio to the two products of the same shapes in the same rounds,
