@@ -7,6 +7,7 @@ import itertools
 import torch
 from torch import Tensor
 from vldac.kernels.decoder import is_traced
+from vldac.kernels.dispatch import KernelError
 
 from vldac.kernels import checks, decoder_ops
 
@@ -39,7 +40,7 @@ def slot_attention(
     """
     _check_slots(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale)
     run = torch.ops.vldac.slot_attention if is_traced(query) else decoder_ops.slot_attention
-    return run(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale, backend)  # type: ignore[no-any-return]
+    return run(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale, backend)
 
 
 def prefix_attention(
@@ -75,7 +76,7 @@ def prefix_attention(
     tensors = (query, key, value, prefix_key, prefix_value)
     needs_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     run = torch.ops.vldac.prefix_attention if needs_gradient or is_traced(query) else decoder_ops.prefix_attention
-    return run(*tensors, offsets, query_offsets, scale, backend)[0]  # type: ignore[no-any-return]
+    return run(*tensors, offsets, query_offsets, scale, backend)[0]
 
 
 def _check_rows(
@@ -104,13 +105,13 @@ def _check_rows(
     owned, asked = offsets.tolist(), query_offsets.tolist()
     for name, values, count in (("offsets", owned, key.shape[0]), ("query_offsets", asked, query.shape[0])):
         if not values or values[0] != 0 or values[-1] != count or any(a > b for a, b in itertools.pairwise(values)):
-            raise checks.KernelError(
+            raise KernelError(
                 expected=f"{name} that rise from 0 to {count}", got=f"{values[:8]}{' ...' if len(values) > 8 else ''}", where=where,
                 do="give the running sums of the rows' lengths",
             )  # fmt: skip
     for row in range(len(owned) - 1):
         if asked[row + 1] - asked[row] > owned[row + 1] - owned[row]:
-            raise checks.KernelError(
+            raise KernelError(
                 expected="at most as many queries as tokens in a row",
                 got=f"{asked[row + 1] - asked[row]} queries and {owned[row + 1] - owned[row]} tokens in row {row}", where=where,
                 do="queries are the last tokens of their row",
@@ -182,7 +183,7 @@ def check_prefix(
         return
     if prefix_key is None or prefix_value is None:
         missing = "prefix_key" if prefix_key is None else "prefix_value"
-        raise checks.KernelError(
+        raise KernelError(
             expected="prefix_key and prefix_value, or neither", got=f"no {missing}", where=where, do="give both"
         )
     shape = (prefix_key.shape[0] if prefix_key.dim() else 0, kv_heads, query.shape[2])
