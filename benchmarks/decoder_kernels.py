@@ -3,7 +3,8 @@
     python benchmarks/decoder_kernels.py [--only elements] [--threads 1] [--rounds 15]
 
 Every case runs its sides in turn, round after round, in one process, and prints the median of each and the ratio of the first, the
-torch operations, over the others. float32; gradients to what a frozen decoder with adapters needs (x, gate and up, queries).
+torch operations, over the others. With one thread it is processor time, so that a busy machine counts for little. float32;
+gradients to what a frozen decoder with adapters needs (x, gate and up, queries, keys, values and the prefix's).
 """
 
 from __future__ import annotations
@@ -54,19 +55,20 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(sides: dict[str, Run], rounds: int) -> dict[str, float]:
     """Median seconds of a call of each side, in turn; short calls are timed by the dozen."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     calls = {}
     for name, run in sides.items():
         run()
-        start = time.perf_counter()
+        start = clock()
         run()
-        calls[name] = max(1, min(200, int(0.02 / max(1e-7, time.perf_counter() - start))))
+        calls[name] = max(1, min(200, int(0.02 / max(1e-7, clock() - start))))
     found: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, run in sides.items():
-            start = time.perf_counter()
+            start = clock()
             for _ in range(calls[name]):
                 run()
-            found[name].append((time.perf_counter() - start) / calls[name])
+            found[name].append((clock() - start) / calls[name])
     return {name: statistics.median(values) for name, values in found.items()}
 
 
@@ -146,7 +148,58 @@ def padded_attention(
     return out[:, :, 0]
 
 
-SUITES: dict[str, Callable[[], Iterator[Case]]] = {"elements": elements, "decoding": decoding}
+def training() -> Iterator[Case]:
+    """Attention of packed rows, forward and backward, beside scaled_dot_product_attention on padded rows with a mask."""
+    for count, length, prefix, heads, kv_heads, width in (
+        (32, 70, 260, 4, 2, 64), (64, 45, 20, 4, 2, 32), (32, 165, 260, 4, 2, 32), (32, 360, 0, 4, 2, 64),
+    ):  # fmt: skip
+        for spread, name in ((0, ""), (length // 2, f" +- {length // 2}")):
+            lengths = torch.randint(length - spread, length + spread + 1, (count,)).tolist()
+            offsets = torch.tensor([0, *lengths]).cumsum(0)
+            shapes = [
+                (int(offsets[-1]), heads),
+                *[(int(offsets[-1]), kv_heads)] * 2,
+                *[(prefix, kv_heads)] * (2 if prefix else 0),
+            ]
+            leaves = tuple(torch.randn(*shape, width, requires_grad=True) for shape in shapes)
+            sides = {"sdpa, padded": step(lambda *t, o=offsets: padded_rows(*t, offsets=o), leaves)}
+            for tier in ("cpp", "torch"):
+                sides[tier] = step(lambda *t, o=offsets, b=tier: packed_rows(*t, offsets=o, backend=b), leaves)
+            yield Case(f"{count} rows of {length}{name} P {prefix} heads {heads}/{kv_heads} D {width}", sides)
+
+
+def packed_rows(
+    query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None = None, prefix_value: Tensor | None = None, *,
+    offsets: Tensor, backend: str,
+) -> Tensor:  # fmt: skip
+    """Ours."""
+    scale = query.shape[-1] ** -0.5
+    return kernels.prefix_attention(query, key, value, prefix_key, prefix_value, offsets, scale=scale, backend=backend)
+
+
+def padded_rows(
+    query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None = None, prefix_value: Tensor | None = None, *,
+    offsets: Tensor,
+) -> Tensor:  # fmt: skip
+    """One call of torch with its autograd: rows padded on the right, the prefix repeated, keys of groups shared."""
+    lengths = offsets.diff()
+    rows, longest = len(lengths), int(lengths.max())
+    place = torch.cat([torch.arange(n) + i * longest for i, n in enumerate(lengths.tolist())])
+
+    def pad(tensor: Tensor, shared: Tensor | None) -> Tensor:
+        whole = tensor.new_zeros(rows * longest, *tensor.shape[1:]).index_copy(0, place, tensor)
+        whole = whole.view(rows, longest, *tensor.shape[1:])
+        return (whole if shared is None else torch.cat([shared.expand(rows, *shared.shape), whole], 1)).transpose(1, 2)
+
+    prefix = 0 if prefix_key is None else len(prefix_key)
+    mask = torch.ones(longest, prefix + longest, dtype=torch.bool).tril(prefix)
+    out = torch.nn.functional.scaled_dot_product_attention(
+        pad(query, None), pad(key, prefix_key), pad(value, prefix_value), attn_mask=mask, enable_gqa=True
+    )
+    return out.transpose(1, 2).flatten(0, 1)[place]
+
+
+SUITES: dict[str, Callable[[], Iterator[Case]]] = {"elements": elements, "decoding": decoding, "training": training}
 
 if __name__ == "__main__":
     raise SystemExit(main())

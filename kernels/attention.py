@@ -1,6 +1,8 @@
-"""Attention of decoder layers over a prefix that all rows share: decoding from a cache of slots."""
+"""Attention of decoder layers over a prefix that all rows share: decoding from a cache of slots, and packed rows in training."""
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 from torch import Tensor
@@ -40,12 +42,87 @@ def slot_attention(
     return run(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale, backend)  # type: ignore[no-any-return]
 
 
+def prefix_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix_key: Tensor | None,
+    prefix_value: Tensor | None,
+    offsets: Tensor,
+    query_offsets: Tensor | None = None,
+    *,
+    scale: float,
+    backend: str = "auto",
+) -> Tensor:
+    """Causal attention of packed rows behind a shared prefix, with gradients: the prefix is computed once and seen by every row.
+
+    key, value: [T, kv_heads, D] floating, row after row: row r owns tokens offsets[r] ... offsets[r + 1] - 1. query: [Nq, heads, D]
+    of their dtype; query_offsets[r] ... query_offsets[r + 1] - 1 are the row's last tokens (all of them by default). A query sees the
+    prefix and its row's tokens up to its own; head h reads kv head h // (heads // kv_heads). prefix_key, prefix_value: [P, kv_heads,
+    D], or None. Any strides. offsets, query_offsets: [R + 1] int64 on the CPU, whatever the device of the others. scale: > 0.
+
+    Differentiable in query, key, value and, summed over rows, in the prefix; backward keeps the inputs, the result and one number
+    per query and head. C++ (float32 on the CPU) pads nothing, and its result does not depend on the number of threads; elsewhere
+    torch's attention runs on rows padded to the longest, with a copy of the prefix each.
+
+    Returns [Nq, heads, D], contiguous. Raises KernelError (shapes, offsets, scale, a back end that cannot run) and KernelTypeError
+    (dtypes, devices).
+    """
+    where = "prefix_attention"
+    if query_offsets is None:
+        query_offsets = offsets
+    _check_rows(where, query, key, value, prefix_key, prefix_value, offsets, query_offsets, scale)
+    tensors = (query, key, value, prefix_key, prefix_value)
+    needs_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    run = torch.ops.vldac.prefix_attention if needs_gradient or is_traced(query) else decoder_ops.prefix_attention
+    return run(*tensors, offsets, query_offsets, scale, backend)[0]  # type: ignore[no-any-return]
+
+
+def _check_rows(
+    where: str, query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None,
+    offsets: Tensor, query_offsets: Tensor, scale: float,
+) -> None:  # fmt: skip
+    checks.shape(where, "query", query, "Nq", "heads", "D")
+    checks.shape(where, "key", key, "T", "kv_heads", query.shape[2])
+    checks.shape(where, "value", value, *key.shape)
+    checks.groups(where, query.shape[1], key.shape[1])
+    checks.dtype(where, "query", query, checks.FLOATS)
+    checks.same_dtype(where, query=query, key=key, value=value)
+    check_prefix(where, query, key.shape[1], prefix_key, prefix_value)
+    checks.one_device(where, query=query, key=key, value=value, prefix_key=prefix_key, prefix_value=prefix_value)
+    checks.positive(where, "scale", scale)
+    for name, tensor, like in (("offsets", offsets, offsets), ("query_offsets", query_offsets, offsets)):
+        checks.shape(where, name, tensor, "R + 1" if tensor is like else like.shape[0])
+        checks.dtype(where, name, tensor, (torch.int64,))
+        if tensor.device.type != "cpu" and not tensor.is_meta:
+            raise checks.KernelTypeError(
+                expected=f"{name} on the CPU", got=str(tensor.device), where=where,
+                do="keep the packer's own copy: nothing here waits for a device",
+            )  # fmt: skip
+    if is_traced(query):
+        return
+    owned, asked = offsets.tolist(), query_offsets.tolist()
+    for name, values, count in (("offsets", owned, key.shape[0]), ("query_offsets", asked, query.shape[0])):
+        if not values or values[0] != 0 or values[-1] != count or any(a > b for a, b in itertools.pairwise(values)):
+            raise checks.KernelError(
+                expected=f"{name} that rise from 0 to {count}", got=f"{values[:8]}{' ...' if len(values) > 8 else ''}", where=where,
+                do="give the running sums of the rows' lengths",
+            )  # fmt: skip
+    for row in range(len(owned) - 1):
+        if asked[row + 1] - asked[row] > owned[row + 1] - owned[row]:
+            raise checks.KernelError(
+                expected="at most as many queries as tokens in a row",
+                got=f"{asked[row + 1] - asked[row]} queries and {owned[row + 1] - owned[row]} tokens in row {row}", where=where,
+                do="queries are the last tokens of their row",
+            )  # fmt: skip
+
+
 def _check_slots(
     query: Tensor, key_cache: Tensor, value_cache: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
     prefix_value: Tensor | None, scale: float,
 ) -> None:  # fmt: skip
     where = "slot_attention"
-    if query.dim() != 3 or key_cache.dim() != 4 or prefix_key is None or prefix_value is None:
+    if query.dim() != 3 or key_cache.dim() != 4:
         checks.shape(where, "query", query, "A", "heads", "D")
         checks.shape(where, "key_cache", key_cache, "slots", "C", "kv_heads", "D")
     count, heads, width = query.shape

@@ -27,7 +27,7 @@ __all__ = [
     "unavailable",
 ]
 
-LACKS = {"slot_attention": (ODD_WIDTH,)}
+LACKS = {name: (ODD_WIDTH,) for name in ("slot_attention", "prefix_attention", "prefix_attention_backward")}
 
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -113,3 +113,29 @@ def slot_attention(
         _lend(prefix_key), _lend(prefix_value), scale, to_dlpack(out),
     )  # fmt: skip
     return out
+
+
+def prefix_attention(
+    query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None, offsets: Tensor,
+    query_offsets: Tensor, scale: float,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """See `DecoderTier.prefix_attention`."""
+    out, lse = query.new_empty(query.shape), query.new_empty(query.shape[:2])
+    _attention().packed_attention(
+        _lend(query), _lend(key), _lend(value), _lend(prefix_key), _lend(prefix_value), to_dlpack(offsets), to_dlpack(query_offsets),
+        scale, to_dlpack(out), to_dlpack(lse),
+    )  # fmt: skip
+    return out, lse
+
+
+def prefix_attention_backward(
+    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None,
+    offsets: Tensor, query_offsets: Tensor, scale: float, out: Tensor, lse: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+    """See `DecoderTier.prefix_attention_backward`."""
+    gradients = [None if t is None else t.new_empty(t.shape) for t in (query, key, value, prefix_key, prefix_value)]
+    _attention().packed_attention_gradient(
+        _lend(grad), _lend(query), _lend(key), _lend(value), _lend(prefix_key), _lend(prefix_value), to_dlpack(offsets),
+        to_dlpack(query_offsets), scale, to_dlpack(out), to_dlpack(lse), *map(_lend, gradients),
+    )  # fmt: skip
+    return tuple(gradients)  # type: ignore[return-value]

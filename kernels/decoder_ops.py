@@ -122,13 +122,16 @@ derivative("rotary", _turn_back, _save_turn)
 # -- slot_attention: no derivative --------------------------------------------------------------------------------------
 
 
+def _need(query: Tensor) -> str | None:
+    return ODD_WIDTH if query.shape[2] % 16 else None
+
+
 def slot_attention(
     query: Tensor, key_cache: Tensor, value_cache: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
     prefix_value: Tensor | None, scale: float, backend: str,
 ) -> Tensor:  # fmt: skip
     """The operator's implementation, which a call without a tracer takes directly."""
-    need = ODD_WIDTH if query.shape[2] % 16 else None
-    tier = choose("slot_attention", query.device, query.dtype, backend, need=need)
+    tier = choose("slot_attention", query.device, query.dtype, backend, need=_need(query))
     return tier.function(  # type: ignore[no-any-return]
         query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale
     )
@@ -140,3 +143,63 @@ define(
     slot_attention,
     lambda query, *rest: query.new_empty(query.shape),
 )
+
+# -- prefix_attention ---------------------------------------------------------------------------------------------------
+
+
+def prefix_attention(
+    query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None, offsets: Tensor,
+    query_offsets: Tensor, scale: float, backend: str,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The operator's implementation, which a call without a tracer and a gradient takes directly."""
+    tier = choose("prefix_attention", query.device, query.dtype, backend, need=_need(query))
+    return tier.function(  # type: ignore[no-any-return]
+        query, key, value, prefix_key, prefix_value, offsets, query_offsets, scale
+    )
+
+
+define(
+    "prefix_attention(Tensor query, Tensor key, Tensor value, Tensor? prefix_key, Tensor? prefix_value, Tensor offsets, "
+    "Tensor query_offsets, float scale, str backend) -> (Tensor, Tensor)",
+    prefix_attention,
+    lambda query, *rest: (
+        query.new_empty(query.shape),
+        query.new_empty(query.shape[:2], dtype=accumulate_dtype(query.dtype)),
+    ),
+)
+
+
+def _prefix_attention_backward(
+    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None,
+    offsets: Tensor, query_offsets: Tensor, scale: float, out: Tensor, lse: Tensor, backend: str,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    tier = choose("prefix_attention_backward", query.device, query.dtype, backend, need=_need(query))
+    found = tier.function(grad, query, key, value, prefix_key, prefix_value, offsets, query_offsets, scale, out, lse)
+    return tuple(query.new_empty(0) if t is None else t for t in found)
+
+
+define(
+    "prefix_attention_backward(Tensor grad, Tensor query, Tensor key, Tensor value, Tensor? prefix_key, Tensor? prefix_value, "
+    "Tensor offsets, Tensor query_offsets, float scale, Tensor out, Tensor lse, str backend) "
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _prefix_attention_backward,
+    lambda grad, query, key, value, prefix_key, prefix_value, *rest: tuple(
+        query.new_empty((0,) if t is None else t.shape) for t in (query, key, value, prefix_key, prefix_value)
+    ),
+)
+
+
+def _save_rows(ctx: Any, inputs: Any, output: Any) -> None:
+    *tensors, ctx.scale, ctx.backend = inputs
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(*tensors, *output)
+
+
+def _rows_derivative(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
+    *tensors, out, lse = ctx.saved_tensors
+    found = torch.ops.vldac.prefix_attention_backward(grad, *tensors, ctx.scale, out, lse, ctx.backend)
+    needed = (gradient if need else None for gradient, need in zip(found, ctx.needs_input_grad, strict=False))
+    return *needed, None, None, None, None
+
+
+derivative("prefix_attention", _rows_derivative, _save_rows)

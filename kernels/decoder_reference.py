@@ -45,6 +45,30 @@ def slot_attention(
     return torch.stack(rows) if rows else torch.zeros_like(query)
 
 
+def prefix_attention(
+    query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None, offsets: Tensor,
+    query_offsets: Tensor | None = None, *, scale: float,
+) -> Tensor:  # fmt: skip
+    """Causal attention of packed rows behind a shared prefix: row r owns tokens offsets[r] ... of key and value [T, kv_heads, D].
+
+    Its queries, query_offsets[r] ... of query [Nq, heads, D], are its last tokens; each sees the prefix and its row up to itself.
+    """
+    starts, asked = offsets.tolist(), (offsets if query_offsets is None else query_offsets).tolist()
+    rows = []
+    for row in range(len(starts) - 1):
+        keys, values = key[starts[row] : starts[row + 1]], value[starts[row] : starts[row + 1]]
+        queries, count = query[asked[row] : asked[row + 1]], len(keys)
+        if len(queries) == 0:
+            continue
+        position = torch.arange(count - len(queries), count, device=key.device)
+        hidden = torch.arange(count, device=key.device) > position[:, None]
+        if prefix_key is not None and prefix_value is not None:
+            hidden = torch.cat([hidden.new_zeros(len(queries), len(prefix_key)), hidden], 1)
+            keys, values = torch.cat([prefix_key, keys]), torch.cat([prefix_value, values])
+        rows.append(_attend(queries, keys, values, hidden, scale))
+    return torch.cat(rows) if rows else query * 0
+
+
 def _attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None, scale: float) -> Tensor:
     """softmax(scale query key^T) value: query [n, heads, D], key and value [m, kv_heads, D], hidden [n, m] True where unseen."""
     wide, group = accumulate_dtype(query.dtype), query.shape[1] // key.shape[1]

@@ -43,3 +43,20 @@ class DecoderTier(Protocol):
         Caches [slots, C, kv_heads, D], any strides. Sums in F. On the CPU slot in [0, slots) and length in [1, C] were checked; on a
         GPU a row that is not so is NaN.
         """
+
+    def prefix_attention(
+        self, query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None,
+        offsets: Tensor, query_offsets: Tensor, scale: float,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """(out [Nq, heads, D], lse [Nq, heads] F): causal attention of packed rows behind a shared prefix.
+
+        key, value [T, kv_heads, D] of any strides; row r owns tokens offsets[r] ... offsets[r + 1] - 1, and the queries
+        query_offsets[r] ... are its last tokens. Offsets: int64 on the CPU, checked. lse: of the scaled scores; 0 from a tier whose
+        backward needs none.
+        """
+
+    def prefix_attention_backward(
+        self, grad: Tensor, query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None,
+        offsets: Tensor, query_offsets: Tensor, scale: float, out: Tensor, lse: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+        """Gradients of query, key, value, prefix_key and prefix_value, contiguous; the prefix's are sums over rows."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from vldac.kernels.tier import accumulate_dtype
@@ -85,3 +87,106 @@ def slot_attention(
         out = share[..., :split] @ prefix_value.to(wide).transpose(0, 1) + share[..., split:] @ own[1]
     out = out.masked_fill(~inside[:, None, None, None], torch.nan)
     return out.reshape(count, heads, width).to(query.dtype)
+
+
+class _Padded(NamedTuple):
+    """Packed rows as a rectangle, flush right, so that every row's queries are the last of its Q columns and tokens of its L."""
+
+    queries: Tensor
+    """[R, Q] number of the query in a place; 0 in places without"""
+    is_query: Tensor
+    """[R, Q]"""
+    tokens: Tensor
+    """[R, L] number of the token in a place; 0 in places without"""
+    seen: Tensor
+    """[R, Q, L] own tokens that a place of the queries sees; one without a query sees all before it, so that nothing is NaN"""
+    query_places: Tensor
+    """[Nq] the place of each query in [R x Q]"""
+    token_places: Tensor
+    """[T] the place of each token in [R x L]"""
+
+
+def _pad(offsets: Tensor, query_offsets: Tensor, device: torch.device) -> _Padded:
+    """From offsets on the host; built there, copied without waiting."""
+    lengths, counts = offsets.diff(), query_offsets.diff()
+    length, count = int(lengths.max()), int(counts.max())
+    column, asked = torch.arange(length), torch.arange(count)
+    is_token, is_query = column >= length - lengths[:, None], asked >= count - counts[:, None]
+    tokens = torch.where(is_token, offsets[1:, None] - length + column, 0)
+    queries = torch.where(is_query, query_offsets[1:, None] - count + asked, 0)
+    seen = column <= length - count + asked[:, None]
+    seen = seen & (is_token[:, None] | ~is_query[:, :, None])
+    places = (is_query.flatten().nonzero()[:, 0], is_token.flatten().nonzero()[:, 0])
+    return _Padded(*(t.to(device, non_blocking=True) for t in (queries, is_query, tokens, seen, *places)))
+
+
+def prefix_attention(
+    query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None, offsets: Tensor,
+    query_offsets: Tensor, scale: float,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """See `DecoderTier.prefix_attention`. Torch's fused attention over padded rows behind their own copies of the prefix."""
+    lse = query.new_zeros(query.shape[:2], dtype=accumulate_dtype(query.dtype))
+    if not query.numel():
+        return query.new_empty(query.shape), lse
+    at, seen, pair = _pad(offsets, query_offsets, query.device), None, []
+    for own, shared in ((key, prefix_key), (value, prefix_value)):
+        rows = own[at.tokens]
+        if shared is not None:
+            rows = torch.cat([shared.expand(len(rows), *shared.shape), rows], 1)
+            seen = torch.cat([at.seen.new_ones(*at.seen.shape[:2], len(shared)), at.seen], 2)
+        pair.append(rows.transpose(1, 2))
+    if query.is_cuda:  # where grouped heads with a mask have no fused kernel
+        pair = [t.repeat_interleave(query.shape[1] // t.shape[1], 1) for t in pair]
+    out = torch.nn.functional.scaled_dot_product_attention(
+        query[at.queries].transpose(1, 2), *pair, attn_mask=(at.seen if seen is None else seen)[:, None], scale=scale,
+        enable_gqa=not query.is_cuda,
+    )  # fmt: skip
+    return out.transpose(1, 2).flatten(0, 1)[at.query_places], lse
+
+
+_SCORE_BYTES = 256 << 20
+"""Of one tensor of scores in backward; four of them are alive at once."""
+
+
+def prefix_attention_backward(
+    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None,
+    offsets: Tensor, query_offsets: Tensor, scale: float, out: Tensor, lse: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+    """See `DecoderTier.prefix_attention_backward`. Scores again, some rows at a time, in F; the prefix is not copied."""
+    given = (query, key, value, prefix_key, prefix_value)
+    if not query.numel():
+        return tuple(None if t is None else t.new_zeros(t.shape) for t in given)  # type: ignore[return-value]
+    at, wide = _pad(offsets, query_offsets, query.device), accumulate_dtype(query.dtype)
+    (count, asked), length = at.queries.shape, at.tokens.shape[1]
+    (heads, width), kv_heads, prefix = query.shape[1:], key.shape[1], 0 if prefix_key is None else len(prefix_key)
+    # The prefix as [kv_heads, P, D]; without one as none of its keys.
+    shared = [
+        (own.new_empty(0, kv_heads, width) if t is None else t).to(wide).transpose(0, 1)
+        for own, t in ((key, prefix_key), (value, prefix_value))
+    ]
+    for_shared = [torch.zeros_like(t) for t in shared]
+    step = max(1, _SCORE_BYTES // (heads * asked * (prefix + length) * wide.itemsize))
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    for rows in (slice(first, first + step) for first in range(0, count, step)):
+        # [rows, kv_heads, group x Q, D] and [rows, kv_heads, L, D]
+        q, above, result = (
+            t[at.queries[rows]].to(wide).transpose(1, 2).reshape(-1, kv_heads, heads // kv_heads * asked, width)
+            for t in (query, grad, out)
+        )
+        k, v = (t[at.tokens[rows]].to(wide).transpose(1, 2) for t in (key, value))
+        above = above * at.is_query[rows].repeat(1, heads // kv_heads)[:, None, :, None]
+        unseen = ~at.seen[rows].repeat(1, heads // kv_heads, 1)[:, None]
+        scores = torch.cat([q @ shared[0].mT, (q @ k.mT).masked_fill(unseen, -torch.inf)], -1)
+        share = (scale * scores).softmax(-1)
+        slope = torch.cat([above @ shared[1].mT, above @ v.mT], -1) - (above * result).sum(-1, keepdim=True)
+        slope = scale * share * slope
+        (share_before, own_share), (slope_before, own_slope) = (t.split([prefix, length], -1) for t in (share, slope))
+        for_shared[0] += (slope_before.mT @ q).sum(0)
+        for_shared[1] += (share_before.mT @ above).sum(0)
+        for_query = (slope_before @ shared[0] + own_slope @ k).reshape(-1, heads, asked, width)
+        parts.append(tuple(t.transpose(1, 2) for t in (for_query, own_slope.mT @ q, own_share.mT @ above)))  # type: ignore[arg-type]
+    found = [torch.cat(pieces).flatten(0, 1) for pieces in zip(*parts, strict=True)]
+    gradients = [found[0][at.query_places], *(t[at.token_places] for t in found[1:])]
+    gradients += [t.transpose(0, 1).contiguous() for t in for_shared] if prefix_key is not None else []
+    results = [t.to(query.dtype) for t in gradients]
+    return tuple(results + [None] * (5 - len(results)))  # type: ignore[return-value]

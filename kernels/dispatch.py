@@ -24,7 +24,7 @@ BACKENDS = ("auto", "torch", "cpp", "triton", "triton_fused")
 OPERATIONS = (
     "linear_logprob", "linear_logprob_backward", "selective_log_softmax", "selective_log_softmax_backward", "ppo_clip_loss",
     "value_loss", "gae", "masked_whiten", "sample", "rms_norm", "rms_norm_backward", "swiglu", "swiglu_backward", "rotary",
-    "slot_attention",
+    "slot_attention", "prefix_attention", "prefix_attention_backward",
 )  # fmt: skip
 _SCORING, _DECODER = OPERATIONS[:4], OPERATIONS[OPERATIONS.index("rms_norm") :]
 _MODULES = {

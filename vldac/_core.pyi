@@ -571,6 +571,9 @@ def has_assets(name: str) -> bool: ...
 def mip_levels(rgb: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """All levels of a texture [H, W, 3], from full size to one texel, the top row first."""
 
+def set_range_functions(push: int, pop: int) -> None:
+    """Addresses of int (*)(const char*) and int (*)(): the environments' threads name what they do through them; 0, 0: no more."""
+
 def set_thread_pool(parallel_for: int, num_threads: int) -> None:
     """Addresses of libtorch's C functions torch_parallel_for and torch_get_num_threads: loops of the kernels run there."""
 
@@ -602,6 +605,42 @@ class AttentionKernels:
         out: object,
     ) -> None:
         """query, out [A, heads, D]; caches [slots, C, kv_heads, D]; slot, length [A] int64; the prefix [P, kv_heads, D]."""
+
+    def packed_attention(
+        self,
+        query: object,
+        key: object,
+        value: object,
+        prefix_key: object,
+        prefix_value: object,
+        offsets: object,
+        query_offsets: object,
+        scale: float,
+        out: object,
+        lse: object,
+    ) -> None:
+        """query, out [Nq, heads, D], key, value [T, kv_heads, D], offsets, query_offsets [R + 1] int64, lse [Nq, heads]."""
+
+    def packed_attention_gradient(
+        self,
+        upstream: object,
+        query: object,
+        key: object,
+        value: object,
+        prefix_key: object,
+        prefix_value: object,
+        offsets: object,
+        query_offsets: object,
+        scale: float,
+        out: object,
+        lse: object,
+        grad_query: object,
+        grad_key: object,
+        grad_value: object,
+        grad_prefix_key: object,
+        grad_prefix_value: object,
+    ) -> None:
+        """Overwrites the gradients; those of the prefix are sums over rows, in an order that does not depend on threads."""
 
 class DecoderKernels:
     """Operations of vldac.kernels.cpp_decoder. Tensors come as fresh DLPack capsules (CPU, float32), absent ones as None.

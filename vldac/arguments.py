@@ -139,10 +139,11 @@ class DoctorArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchArguments:
-    """Measure this machine: both sides of every comparison in one process, interleaved. Benchmarks: kernels (on the CPU)."""
+    """Measure this machine: both sides of every comparison in turn. Benchmarks: kernels (on the CPU), and rollout and train, which
+    have flags of their own (`vldac bench train --help`)."""
 
     name: tyro.conf.Positional[str]
-    """What to measure: kernels."""
+    """What to measure: kernels, rollout or train."""
     json: Path | None = None
     """Also write the row (times, errors, versions, commit, device) to this file."""
     threads: int = 1

@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from vldac.errors import SelfCheckError
+from vldac.kernels import slot_attention
 
 
 class Prefix:
@@ -155,11 +156,12 @@ class SlotAttention:
     """One new token in each of A slots: writes its key and value, and looks at the prefix and at its slot."""
 
     def __init__(
-        self, cache: SlotCache, prefix: Prefix | None, slots: torch.Tensor, lengths: torch.Tensor, *, scale: float
-    ) -> None:
+        self, cache: SlotCache, prefix: Prefix | None, slots: torch.Tensor, lengths: torch.Tensor, *, scale: float,
+        backend: str = "auto",
+    ) -> None:  # fmt: skip
         """slots: [A] int64. lengths: [A] int64, places taken before the new token."""
         self._cache, self._prefix, self._slots, self._lengths, self._scale = cache, prefix, slots, lengths + 1, scale
-        self._place = slots * cache.capacity + lengths
+        self._place, self._backend = slots * cache.capacity + lengths, backend
 
     def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """[A, heads, D] each to [A, heads, D]."""
@@ -168,28 +170,8 @@ class SlotAttention:
         return slot_attention(
             query, cache.key[layer], cache.value[layer], self._slots, self._lengths,
             None if prefix is None else prefix.key[layer], None if prefix is None else prefix.value[layer], scale=self._scale,
+            backend=self._backend,
         )  # fmt: skip
-
-
-def slot_attention(
-    query: torch.Tensor, key_cache: torch.Tensor, value_cache: torch.Tensor, slot: torch.Tensor, length: torch.Tensor,
-    prefix_key: torch.Tensor | None, prefix_value: torch.Tensor | None, *, scale: float,
-) -> torch.Tensor:  # fmt: skip
-    longest = int(length.max())
-    keys, values = (cache[slot, :longest].transpose(1, 2) for cache in (key_cache, value_cache))
-    shared = 0
-    if prefix_key is not None and prefix_value is not None:
-        shared = len(prefix_key)
-        keys, values = (
-            torch.cat([p.transpose(0, 1).expand(len(slot), -1, -1, -1), own], dim=2)
-            for p, own in ((prefix_key, keys), (prefix_value, values))
-        )
-    mask = torch.arange(shared + longest, device=query.device)[None] < (length + shared)[:, None]
-    out = functional.scaled_dot_product_attention(
-        query[:, :, None], keys, values, attn_mask=mask[:, None, None], scale=scale,
-        enable_gqa=query.shape[1] != keys.shape[1],
-    )  # fmt: skip
-    return out[:, :, 0]
 
 
 def shared_prefix(prompts: Sequence[torch.Tensor], image_token_id: int) -> int:

@@ -34,7 +34,7 @@ commands
   play ENV                                  answer the prompt the model sees
   view RUN                                  write the trajectory page of a run (HTML)
   report RUN                                write the curves and the report of a run
-  bench kernels                             measure the kernels on this machine, beside eager torch
+  bench kernels|rollout|train               measure this machine: kernels, steps per second of the rollout, of training
   doctor                                    check this installation
   recipes [NAME]                            list the recipes, or print one
 
@@ -242,13 +242,11 @@ def _recipes(argv: Sequence[str]) -> int:
 
 
 def _bench(argv: Sequence[str]) -> int:
-    from vldac.arguments import BenchArguments, parse
+    from vldac.bench import bench, parse_bench
 
-    arguments = parse(BenchArguments, argv, prog="vldac bench")
+    arguments = parse_bench(argv)
     if arguments.json:
         _check_writable(arguments.json)
-    from vldac.bench import bench
-
     row = bench(arguments)
     if arguments.json:
         _write(arguments.json, json.dumps(row, indent=1))

@@ -26,6 +26,7 @@ WAIVERS = (
     "policy-gradient",
     "image-ablation",
     "mask",
+    "decoder",
     "kernels",
     "first-ratio",
     "dropout",

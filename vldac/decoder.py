@@ -18,7 +18,10 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from vldac.attention import Prefix
 from vldac.errors import ModelError
+from vldac.kernels import apply_rotary, rms_norm, swiglu
+from vldac.kernels.dispatch import decoder_backend
 from vldac.lora import Group, Projection
 from vldac.rotary import Rotary
 
@@ -66,7 +69,8 @@ class _Layer:
 class Decoder:
     """Runs the language model of a `Qwen*VLForConditionalGeneration`, adapter included. Holds no weights of its own."""
 
-    def __init__(self, network: Any, name: str) -> None:
+    def __init__(self, network: Any, name: str, *, kernels: str = "auto") -> None:
+        """network: `Qwen*VLForConditionalGeneration`. kernels: the back end of scoring (`model.kernels`)."""
         language_model = network.model.language_model
         config = language_model.config
         _check(config, name)
@@ -78,6 +82,7 @@ class Decoder:
         self.heads, self.kv_heads = int(config.num_attention_heads), int(config.num_key_value_heads)
         self.head_size = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
         self.scale = self.head_size**-0.5
+        self.backend = decoder_backend(kernels)
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """[T] int64 to [T, H]."""
@@ -111,21 +116,26 @@ class Decoder:
                 hidden = self._layer(*arguments)
             if deepstack is not None and index < len(deepstack.features) and kept is None:
                 hidden = hidden.index_add(0, deepstack.index, deepstack.features[index].to(hidden.dtype))
-        return rms_norm(hidden, self._norm, self.eps)
+        return self._rms_norm(hidden, self._norm)
 
-    def keys_and_values(
-        self, inputs: torch.Tensor, positions: torch.Tensor, attend: Attend, *, is_adapted: bool, is_checkpointing: bool = False
-    ) -> None:  # fmt: skip
-        """Run all T tokens for what `attend` sees of them: as a call, but the last layer ends with its keys and values."""
-        nothing = torch.empty(0, dtype=torch.int64, device=inputs.device)
-        self(inputs, positions, attend, is_adapted=is_adapted, keep=nothing, is_checkpointing=is_checkpointing)
+    def prefix(
+        self, ids: torch.Tensor, positions: torch.Tensor, *, is_adapted: bool, is_checkpointing: bool = False
+    ) -> Prefix:
+        """Return keys and values of shared tokens: ids [P] int64, positions [3, P]. The last layer ends with them."""
+        prefix = Prefix(len(self.layers), self.scale)
+        nothing = torch.empty(0, dtype=torch.int64, device=ids.device)
+        self(
+            self.embed(ids), positions, prefix.collect, is_adapted=is_adapted, keep=nothing,
+            is_checkpointing=is_checkpointing,
+        )  # fmt: skip
+        return prefix
 
     def _layer(
         self, index: int, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, is_adapted: bool,
         keep: torch.Tensor | None,
     ) -> torch.Tensor:  # fmt: skip
-        layer, eps = self.layers[index], self.eps
-        normed = rms_norm(x, layer.input_norm, eps)
+        layer, backend = self.layers[index], self.backend
+        normed = self._rms_norm(x, layer.input_norm)
         if keep is None:
             query, key, value = layer.query_key_value(normed, is_adapted=is_adapted)
             query_cos, query_sin = cos, sin
@@ -136,35 +146,21 @@ class Decoder:
         query = query.view(-1, self.heads, self.head_size)
         key, value = (part.view(-1, self.kv_heads, self.head_size) for part in (key, value))
         if layer.query_norm is not None and layer.key_norm is not None:
-            query, key = _head_norm(query, layer.query_norm, eps), _head_norm(key, layer.key_norm, eps)
-        query, key = apply_rotary(query, query_cos, query_sin), apply_rotary(key, cos, sin)
+            query, key = self._rms_norm(query, layer.query_norm), self._rms_norm(key, layer.key_norm)
+        query = apply_rotary(query, query_cos, query_sin, backend=backend)
+        key = apply_rotary(key, cos, sin, backend=backend)
         attended = attend(index, query, key, value)
         if not len(x):
             return x
         (out,) = layer.out(attended.flatten(1), is_adapted=is_adapted)
         x = x + out
-        gate, up = layer.gate_up(rms_norm(x, layer.mlp_norm, eps), is_adapted=is_adapted)
-        (down,) = layer.down(swiglu(gate, up), is_adapted=is_adapted)
+        gate, up = layer.gate_up(self._rms_norm(x, layer.mlp_norm), is_adapted=is_adapted)
+        (down,) = layer.down(swiglu(gate, up, backend=backend), is_adapted=is_adapted)
         return x + down
 
-
-def _head_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    return rms_norm(x.reshape(-1, x.shape[-1]), weight, eps).view(x.shape)
-
-
-def rms_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    wide = x if x.dtype == torch.float64 else x.float()
-    return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)).to(x.dtype)
-
-
-def swiglu(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.silu(gate) * up
-
-
-def apply_rotary(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    one, two = x.chunk(2, dim=-1)
-    cos, sin = cos[:, None], sin[:, None]
-    return torch.cat([one * cos - two * sin, two * cos + one * sin], dim=-1)
+    def _rms_norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Over the last dimension: of tokens [T, H], or of heads [T, heads, D]."""
+        return rms_norm(x.reshape(-1, x.shape[-1]), weight, self.eps, backend=self.backend).view(x.shape)
 
 
 def _check(config: Any, name: str) -> None:

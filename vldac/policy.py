@@ -126,7 +126,7 @@ class Policy(nn.Module):
         self.to(device)
         self.eval()
         self.device = device
-        self.decoder = Decoder(self.network, self.model_info.name)
+        self.decoder = Decoder(self.network, self.model_info.name, kernels=self.kernels)
         self.dtype: torch.dtype = self.network.get_input_embeddings().weight.dtype
         self.image_token_id = int(self.network.config.image_token_id)
         self.is_adapted = True
@@ -278,14 +278,10 @@ class Policy(nn.Module):
         return self._prefixes[state]
 
     def _run_prefix(self, tokens: PrefixTokens) -> Prefix:
-        decoder = self.decoder
-        prefix = Prefix(len(decoder.layers), decoder.scale)
-        ids, positions = tokens.ids.to(self.device), tokens.positions.to(self.device)
-        decoder.keys_and_values(
-            decoder.embed(ids), positions, prefix.collect, is_adapted=self.is_adapted,
+        return self.decoder.prefix(
+            tokens.ids.to(self.device), tokens.positions.to(self.device), is_adapted=self.is_adapted,
             is_checkpointing=self.is_checkpointing,
         )  # fmt: skip
-        return prefix
 
     def weight_version(self) -> int:
         """A number that grows whenever the adapter's weights change in place."""

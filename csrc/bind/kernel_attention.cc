@@ -38,6 +38,44 @@ KeyValues prefix_of(const py::object& key, const py::object& value, const Attent
   return prefix;
 }
 
+// [count + 1] int64 that rise from 0 to `end`.
+const int64_t* offsets_of(const py::object& offsets, const char* name, size_t end, size_t& rows) {
+  TensorView view(offsets, name);
+  size_t count = view.count();
+  const int64_t* items = view.items<int64_t>(count);
+  if (count == 0 || items[0] != 0 || static_cast<uint64_t>(items[count - 1]) != end) view.fail("offsets from 0 to " + std::to_string(end));
+  for (size_t i = 1; i < count; ++i)
+    if (items[i] < items[i - 1]) view.fail("offsets that do not decrease");
+  rows = count - 1;
+  return items;
+}
+
+// A tensor of the shape of `like`.
+template <class T>
+HeadsOf<T> same_heads(const py::object& capsule, const char* name, const TensorView& like) {
+  TensorView view(capsule, name);
+  auto heads = heads_of<T>(view, 3);
+  expect_shape(view, {like.size(0), like.size(1), like.size(2)});
+  return heads;
+}
+
+PackedProblem packed_of(const TensorView& query, const TensorView& key, const py::object& value, const py::object& prefix_key,
+                        const py::object& prefix_value, const py::object& offsets, const py::object& query_offsets, double scale) {
+  PackedProblem problem{};
+  problem.query = heads_of(query, 3);
+  problem.own = {heads_of(key, 3), same_heads<const float>(value, "value", key), key.size(0)};
+  problem.sizes = sizes_of(query, key.size(1), scale);
+  if (key.size(2) != problem.sizes.width) key.fail("the width of query");
+  problem.prefix = prefix_of(prefix_key, prefix_value, problem.sizes);
+  size_t query_rows = 0;
+  problem.offsets = offsets_of(offsets, "offsets", key.size(0), problem.rows);
+  problem.query_offsets = offsets_of(query_offsets, "query_offsets", query.size(0), query_rows);
+  if (query_rows != problem.rows) throw std::invalid_argument("query_offsets: expected as many as offsets");
+  for (size_t row = 0; row < problem.rows; ++row)
+    if (problem.queries(row) > problem.tokens(row)) throw std::invalid_argument("query_offsets: expected no more queries than tokens in a row");
+  return problem;
+}
+
 class PyAttentionKernels {
  public:
   explicit PyAttentionKernels(const std::optional<std::string>& isa) : isa_(isa ? parse_isa(*isa) : chosen_isa()) {}
@@ -70,6 +108,38 @@ class PyAttentionKernels {
     vldac::slot_attention(attention_kernels(isa_), problem);
   }
 
+  void packed_attention(const py::object& query, const py::object& key, const py::object& value, const py::object& prefix_key,
+                        const py::object& prefix_value, const py::object& offsets, const py::object& query_offsets, double scale,
+                        const py::object& out, const py::object& lse) const {
+    TensorView queries(query, "query"), keys(key, "key");
+    PackedProblem problem = packed_of(queries, keys, value, prefix_key, prefix_value, offsets, query_offsets, scale);
+    PackedResults results{same_heads<float>(out, "out", queries), TensorView(lse, "lse").items<float>(queries.size(0) * queries.size(1))};
+    py::gil_scoped_release release;
+    vldac::packed_attention(attention_kernels(isa_), problem, results);
+  }
+
+  void packed_attention_gradient(const py::object& upstream, const py::object& query, const py::object& key, const py::object& value,
+                                 const py::object& prefix_key, const py::object& prefix_value, const py::object& offsets,
+                                 const py::object& query_offsets, double scale, const py::object& out, const py::object& lse,
+                                 const py::object& grad_query, const py::object& grad_key, const py::object& grad_value,
+                                 const py::object& grad_prefix_key, const py::object& grad_prefix_value) const {
+    TensorView queries(query, "query"), keys(key, "key");
+    PackedProblem problem = packed_of(queries, keys, value, prefix_key, prefix_value, offsets, query_offsets, scale);
+    PackedUpstream above{same_heads<const float>(upstream, "upstream", queries), same_heads<const float>(out, "out", queries),
+                         TensorView(lse, "lse").items<float>(queries.size(0) * queries.size(1))};
+    PackedGradients gradients{};
+    gradients.query = same_heads<float>(grad_query, "grad_query", queries);
+    gradients.key = same_heads<float>(grad_key, "grad_key", keys);
+    gradients.value = same_heads<float>(grad_value, "grad_value", keys);
+    if (!prefix_key.is_none()) {
+      TensorView prefix(prefix_key, "prefix_key");
+      gradients.prefix_key = same_heads<float>(grad_prefix_key, "grad_prefix_key", prefix);
+      gradients.prefix_value = same_heads<float>(grad_prefix_value, "grad_prefix_value", prefix);
+    }
+    py::gil_scoped_release release;
+    vldac::packed_attention_gradient(attention_kernels(isa_), problem, above, gradients);
+  }
+
  private:
   Isa isa_;
 };
@@ -81,7 +151,13 @@ void bind_kernel_attention(py::module_& module) {
       .def(py::init<const std::optional<std::string>&>(), py::arg("isa") = py::none())
       .def_property_readonly("isa", &PyAttentionKernels::isa)
       .def("slot_attention", &PyAttentionKernels::slot_attention, py::arg("query"), py::arg("key_cache"), py::arg("value_cache"),
-           py::arg("slot"), py::arg("length"), py::arg("prefix_key"), py::arg("prefix_value"), py::arg("scale"), py::arg("out"));
+           py::arg("slot"), py::arg("length"), py::arg("prefix_key"), py::arg("prefix_value"), py::arg("scale"), py::arg("out"))
+      .def("packed_attention", &PyAttentionKernels::packed_attention, py::arg("query"), py::arg("key"), py::arg("value"), py::arg("prefix_key"),
+           py::arg("prefix_value"), py::arg("offsets"), py::arg("query_offsets"), py::arg("scale"), py::arg("out"), py::arg("lse"))
+      .def("packed_attention_gradient", &PyAttentionKernels::packed_attention_gradient, py::arg("upstream"), py::arg("query"), py::arg("key"),
+           py::arg("value"), py::arg("prefix_key"), py::arg("prefix_value"), py::arg("offsets"), py::arg("query_offsets"), py::arg("scale"),
+           py::arg("out"), py::arg("lse"), py::arg("grad_query"), py::arg("grad_key"), py::arg("grad_value"), py::arg("grad_prefix_key"),
+           py::arg("grad_prefix_value"));
 }
 
 }  // namespace vldac::bind

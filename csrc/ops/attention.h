@@ -14,7 +14,9 @@ namespace vldac {
 
 inline constexpr size_t kWidthStep = 16;
 // Keys of a block, and queries of one at most.
-inline constexpr size_t kKeyBlock = 64, kQueryBlock = 48;
+inline constexpr size_t kKeyBlock = 64, kQueryBlock = 24;
+// Items of a query's softmax in scratch.
+inline constexpr size_t kStateItems = 1 + kWidthStep;
 
 // [rows, heads, width] items: the last stride is 1, the others are counted in items.
 template <class T>
@@ -54,17 +56,75 @@ struct SlotProblem {
   OutputHeads out;
 };
 
+// Training: row r owns tokens offsets[r] ... offsets[r + 1] - 1 of key and value, and its last query_offsets[r + 1] - query_offsets[r]
+// tokens ask. A query sees the prefix and its row's tokens up to its own.
+struct PackedProblem {
+  AttentionSizes sizes;
+  size_t rows;
+  const int64_t *offsets, *query_offsets;  // [rows + 1]
+  InputHeads query;                        // [queries, heads, width]
+  KeyValues own, prefix;
+
+  size_t tokens(size_t row) const { return static_cast<size_t>(offsets[row + 1] - offsets[row]); }
+  size_t queries(size_t row) const { return static_cast<size_t>(query_offsets[row + 1] - query_offsets[row]); }
+};
+
+struct PackedResults {
+  OutputHeads out;
+  float* lse;  // [queries, heads]: log of the sum of e^score
+};
+
+struct PackedUpstream {
+  InputHeads gradient, out;
+  const float* lse;
+};
+
+struct PackedGradients {
+  OutputHeads query, key, value, prefix_key, prefix_value;
+};
+
+// Some rows' gradients of one kv head's prefix, [prefix, width] each, and the transposed blocks of its keys and values.
+struct PrefixShare {
+  const float *keys, *values;
+  float *grad_key, *grad_value;
+};
+
+// Tokens of a block of queries, and the queries that it has at most.
+inline size_t query_tokens(const AttentionSizes& sizes) { return kQueryBlock / sizes.group() > 0 ? kQueryBlock / sizes.group() : 1; }
+inline size_t query_rows(const AttentionSizes& sizes) { return query_tokens(sizes) * sizes.group(); }
+inline size_t key_blocks(size_t keys) { return (keys + kKeyBlock - 1) / kKeyBlock; }
+// Items of scratch of a row with that many tokens.
+inline size_t forward_scratch(const AttentionSizes& sizes, size_t tokens) {
+  return query_rows(sizes) * (2 * sizes.width + kKeyBlock + kStateItems) + key_blocks(tokens) * kKeyBlock * sizes.width;
+}
+inline size_t backward_scratch(const AttentionSizes& sizes, size_t tokens) {
+  return query_rows(sizes) * (3 * sizes.width + 2 * kKeyBlock + 2) + 2 * key_blocks(tokens) * kKeyBlock * sizes.width;
+}
+
 // One instruction set.
 struct AttentionKernels {
   // Keys [n, width], n <= kKeyBlock, as [width, kKeyBlock], zeros behind the last.
   void (*transpose)(const float* keys, ptrdiff_t row_stride, size_t n, size_t width, float* to);
   // Rows first ... first + count - 1 of one kv head; transposed: the prefix of that head in blocks of kKeyBlock keys.
   void (*attend_slots)(const SlotProblem& problem, const float* transposed, size_t kv_head, size_t first, size_t count, float* scratch);
+  // One row and one kv head.
+  void (*attend_row)(const PackedProblem& problem, const float* transposed, size_t row, size_t kv_head, const PackedResults& results,
+                     float* scratch);
+  // Writes the row's gradients of that head, adds to those of the prefix.
+  void (*attend_row_gradient)(const PackedProblem& problem, const PrefixShare& prefix, size_t row, size_t kv_head,
+                              const PackedUpstream& upstream, const PackedGradients& gradients, float* scratch);
 };
 
 const AttentionKernels& attention_kernels(Isa isa);
 
 // Slots and lengths must lie in the cache; a row without keys is 0.
 void slot_attention(const AttentionKernels& kernels, const SlotProblem& problem);
+
+// Offsets must rise from 0 to the tokens and the queries; no row may have more queries than tokens.
+void packed_attention(const AttentionKernels& kernels, const PackedProblem& problem, const PackedResults& results);
+
+// Overwrites all gradients. Those of the prefix are sums over rows, in parts that do not depend on the number of threads.
+void packed_attention_gradient(const AttentionKernels& kernels, const PackedProblem& problem, const PackedUpstream& upstream,
+                               const PackedGradients& gradients);
 
 }  // namespace vldac

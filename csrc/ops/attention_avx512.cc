@@ -1,3 +1,4 @@
+#include <cmath>
 #include <utility>
 
 #include "ops/isa.h"

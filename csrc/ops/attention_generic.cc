@@ -1,3 +1,4 @@
+#include <cmath>
 #include <utility>
 
 #include "ops/tier_generic.h"

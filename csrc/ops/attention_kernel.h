@@ -144,39 +144,63 @@ VLDAC_FN void dot_rows(const float* query, const float* keys, ptrdiff_t row_stri
   if (i < n) store(scores + i, dot_lanes<false>(query, keys, row_stride, n - i - 1, width));
 }
 
-// A query's softmax so far: e^(score - max) summed, and values [width] weighted with them.
-struct Online {
-  float max, sum;
-};
+// The largest, and the sum, of all lanes: by halves.
+template <size_t Half = kLanes / 2>
+VLDAC_INLINE float top_of(Float v) {
+  if constexpr (Half == 0) {
+    return v[0];
+  } else {
+    return top_of<Half / 2>(max_of(halves<2 * Half, true>(v, v, LaneNumbers{}), v));
+  }
+}
+template <size_t Half = kLanes / 2>
+VLDAC_INLINE float sum_of(Float v) {
+  if constexpr (Half == 0) {
+    return v[0];
+  } else {
+    return sum_of<Half / 2>(v + halves<2 * Half, true>(v, v, LaneNumbers{}));
+  }
+}
 
-// Turns n scores into e^(score - max), zeros behind them up to `whole`, and brings the sums to the new maximum.
+// A query's softmax so far: sums of e^(score - max), one per lane.
+struct Online {
+  float max = -kInfinity, sums[kLanes] = {};
+
+  VLDAC_INLINE float sum() const { return sum_of(load<Float>(sums)); }
+};
+static_assert(sizeof(Online) <= kStateItems * sizeof(float));
+
+// Turns n scores into e^(score - max), zeros behind them up to `whole`, and brings sums and values [width] to the new maximum.
 VLDAC_INLINE void absorb(float* scores, size_t n, size_t whole, Online& state, float* out, size_t width) {
   Float top = floats(-kInfinity);
-  for (size_t i = 0; i < n; i += kLanes) {
-    Float s = load<Float>(scores + i);
-    if (n - i < kLanes) {
-      s = lane_numbers() < static_cast<int32_t>(n - i) ? s : floats(-kInfinity);
-      store(scores + i, s);
-    }
+  size_t full = n / kLanes * kLanes;
+  for (size_t i = 0; i < full; i += kLanes) top = max_of(load<Float>(scores + i), top);
+  if (full < n) {
+    Float s = load<Float>(scores + full);
+    s = lane_numbers() < static_cast<int32_t>(n - full) ? s : floats(-kInfinity);
+    store(scores + full, s);
     top = max_of(s, top);
   }
-  float highest = state.max;
-  for (size_t i = 0; i < kLanes; ++i) highest = top[i] > highest ? top[i] : highest;
+  Float sum = load<Float>(state.sums);
+  if (bits_of(top > state.max)) {
+    float highest = top_of(top);
+    if (state.max != -kInfinity) {
+      float keep = exp_of(floats(state.max - highest))[0];
+      sum *= keep;
+      for (size_t i = 0; i < width; i += kLanes) store(out + i, load<Float>(out + i) * keep);
+    }
+    state.max = highest;
+  }
   // Nothing finite so far: measured from 0, every exponential is 0.
-  Float base = floats(highest == -kInfinity ? 0.0f : highest), sum = {};
-  for (size_t i = 0; i < n; i += kLanes) {
+  Float base = floats(state.max == -kInfinity ? 0.0f : state.max);
+  size_t i = 0;
+  for (; i < n; i += kLanes) {
     Float e = exp_of(load<Float>(scores + i) - base);
     sum += e;
     store(scores + i, e);
   }
-  for (size_t i = (n + kLanes - 1) / kLanes * kLanes; i < whole; i += kLanes) store(scores + i, Float{});
-  if (highest > state.max) {
-    float keep = state.max == -kInfinity ? 0.0f : exp_of(floats(state.max - highest))[0];
-    state.sum *= keep;
-    for (size_t i = 0; i < width; i += kLanes) store(out + i, load<Float>(out + i) * keep);
-    state.max = highest;
-  }
-  state.sum += static_cast<float>(total_of(sum));
+  for (; i < whole; i += kLanes) store(scores + i, Float{});
+  store(state.sums, sum);
 }
 
 VLDAC_INLINE void copy_scaled(const float* from, float factor, size_t n, float* to) {
@@ -191,7 +215,7 @@ VLDAC_FN void attend_slots(const SlotProblem& problem, const float* transposed, 
   for (size_t i = 0; i < queries; ++i) {
     copy_scaled(problem.query.at(first + i / group, kv_head * group + i % group), sizes.scale, width, query + i * width);
     std::fill_n(out + i * width, width, 0.0f);
-    states[i] = {-kInfinity, 0};
+    states[i] = {};
   }
   // The prefix: one product for all queries.
   for (size_t at = 0; at < problem.prefix.count; at += kKeyBlock, transposed += width * kKeyBlock) {
@@ -219,13 +243,168 @@ VLDAC_FN void attend_slots(const SlotProblem& problem, const float* transposed, 
     }
   }
   for (size_t i = 0; i < queries; ++i)
-    copy_scaled(out + i * width, states[i].sum > 0 ? 1 / states[i].sum : states[i].sum, width,
+    copy_scaled(out + i * width, states[i].sum() > 0 ? 1 / states[i].sum() : states[i].sum(), width,
                 problem.out.at(first + i / group, kv_head * group + i % group));
+}
+
+// A block of a row's queries: its first token, counted among the row's queries, and how many.
+struct QueryBlock {
+  size_t first, tokens, queries;
+  size_t position;  // of the first token in its row
+
+  // Own keys that query number i sees of those from `at` on.
+  size_t seen(size_t i, size_t group, size_t at) const {
+    size_t end = position + i / group + 1;
+    return end > at ? end - at : 0;
+  }
+  size_t keys() const { return position + tokens; }
+};
+
+VLDAC_INLINE QueryBlock block_of(const PackedProblem& problem, size_t row, size_t first) {
+  size_t tokens = std::min(query_tokens(problem.sizes), problem.queries(row) - first);
+  return {first, tokens, tokens * problem.sizes.group(), problem.tokens(row) - problem.queries(row) + first};
+}
+
+VLDAC_INLINE size_t whole_vectors(size_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+VLDAC_FN void transpose_blocks(const InputHeads& rows, size_t first, size_t head, size_t count, size_t width, float* to) {
+  for (size_t at = 0; at < count; at += kKeyBlock, to += width * kKeyBlock)
+    transpose(rows.at(first + at, head), rows.row_stride, std::min(kKeyBlock, count - at), width, to);
+}
+
+VLDAC_FN void attend_row(const PackedProblem& problem, const float* transposed, size_t row, size_t kv_head, const PackedResults& results,
+                         float* scratch) {
+  const AttentionSizes& sizes = problem.sizes;
+  const size_t width = sizes.width, group = sizes.group(), most = query_rows(sizes);
+  const size_t first_token = static_cast<size_t>(problem.offsets[row]), first_query = static_cast<size_t>(problem.query_offsets[row]);
+  float *query = scratch, *out = query + most * width, *scores = out + most * width;
+  auto* states = reinterpret_cast<Online*>(scores + most * kKeyBlock);
+  float* own = reinterpret_cast<float*>(states + most);
+  const Factor queries{query, static_cast<ptrdiff_t>(width), 1}, shares{scores, kKeyBlock, 1};
+  transpose_blocks(problem.own.key, first_token, kv_head, problem.queries(row) ? problem.tokens(row) : 0, width, own);
+  for (size_t at_query = 0; at_query < problem.queries(row); at_query += query_tokens(sizes)) {
+    const QueryBlock block = block_of(problem, row, at_query);
+    for (size_t i = 0; i < block.queries; ++i) {
+      copy_scaled(problem.query.at(first_query + block.first + i / group, kv_head * group + i % group), sizes.scale, width, query + i * width);
+      std::fill_n(out + i * width, width, 0.0f);
+      states[i] = {};
+    }
+    const float* keys = transposed;
+    for (size_t at = 0; at < problem.prefix.count; at += kKeyBlock, keys += width * kKeyBlock) {
+      size_t n = std::min(kKeyBlock, problem.prefix.count - at);
+      multiply(queries, keys, kKeyBlock, block.queries, width, whole_vectors(n), scores, kKeyBlock, false);
+      for (size_t i = 0; i < block.queries; ++i) absorb(scores + i * kKeyBlock, n, n, states[i], out + i * width, width);
+      multiply(shares, problem.prefix.value.at(at, kv_head), static_cast<size_t>(problem.prefix.value.row_stride), block.queries, n, width, out,
+               width, true);
+    }
+    keys = own;
+    for (size_t at = 0; at < block.keys(); at += kKeyBlock, keys += width * kKeyBlock) {
+      size_t n = std::min(kKeyBlock, block.keys() - at);
+      multiply(queries, keys, kKeyBlock, block.queries, width, whole_vectors(n), scores, kKeyBlock, false);
+      for (size_t i = 0; i < block.queries; ++i)
+        absorb(scores + i * kKeyBlock, std::min(n, block.seen(i, group, at)), n, states[i], out + i * width, width);
+      multiply(shares, problem.own.value.at(first_token + at, kv_head), static_cast<size_t>(problem.own.value.row_stride), block.queries, n,
+               width, out, width, true);
+    }
+    for (size_t i = 0; i < block.queries; ++i) {
+      size_t token = first_query + block.first + i / group, head = kv_head * group + i % group;
+      float sum = states[i].sum();
+      copy_scaled(out + i * width, 1 / sum, width, results.out.at(token, head));
+      results.lse[token * sizes.heads + head] = states[i].max + std::log(sum);
+    }
+  }
+}
+
+// What one block of queries needs to go back through a block of keys.
+struct Backward {
+  float *query, *upstream, *gradient, *shares, *slopes, *lse, *along;
+  size_t queries, width;
+};
+
+// Through n keys whose transposed block and whose rows are given; grad_key, grad_value [n, width] and b.gradient are added to.
+// causal: the block of queries, which see keys from number `at` on as far as their own token; nullptr: all of them.
+VLDAC_FN void go_back(const Backward& b, const float* keys_across, const float* values_across, const float* keys, size_t key_stride, size_t n,
+                      const QueryBlock* causal, size_t group, size_t at, float* grad_key, size_t grad_key_stride, float* grad_value,
+                      size_t grad_value_stride) {
+  const size_t whole = whole_vectors(n), width = b.width;
+  const auto row = static_cast<ptrdiff_t>(width);
+  multiply({b.query, row, 1}, keys_across, kKeyBlock, b.queries, width, whole, b.shares, kKeyBlock, false);
+  multiply({b.upstream, row, 1}, values_across, kKeyBlock, b.queries, width, whole, b.slopes, kKeyBlock, false);
+  for (size_t i = 0; i < b.queries; ++i) {
+    float *share = b.shares + i * kKeyBlock, *slope = b.slopes + i * kKeyBlock;
+    const auto seen = static_cast<int32_t>(causal ? std::min(n, causal->seen(i, group, at)) : n);
+    Float lse = floats(b.lse[i]), along = floats(b.along[i]);
+    for (size_t j = 0; j < whole; j += kLanes) {
+      Float p = exp_of(load<Float>(share + j) - lse);
+      if (static_cast<int32_t>(j + kLanes) > seen) p = lane_numbers() + static_cast<int32_t>(j) < seen ? p : Float{};
+      store(share + j, p);
+      store(slope + j, p * (load<Float>(slope + j) - along));
+    }
+  }
+  multiply({b.shares, 1, kKeyBlock}, b.upstream, width, n, b.queries, width, grad_value, grad_value_stride, true);
+  multiply({b.slopes, 1, kKeyBlock}, b.query, width, n, b.queries, width, grad_key, grad_key_stride, true);
+  multiply({b.slopes, kKeyBlock, 1}, keys, key_stride, b.queries, n, width, b.gradient, width, true);
+}
+
+VLDAC_INLINE float dot(const float* a, const float* b, size_t n) {
+  Float sum = {};
+  for (size_t i = 0; i < n; i += kLanes) sum = fma_of(load<Float>(a + i), load<Float>(b + i), sum);
+  return sum_of(sum);
+}
+
+VLDAC_FN void attend_row_gradient(const PackedProblem& problem, const PrefixShare& prefix, size_t row, size_t kv_head,
+                                  const PackedUpstream& upstream, const PackedGradients& gradients, float* scratch) {
+  const AttentionSizes& sizes = problem.sizes;
+  const size_t width = sizes.width, group = sizes.group(), most = query_rows(sizes), tokens = problem.tokens(row);
+  const size_t first_token = static_cast<size_t>(problem.offsets[row]), first_query = static_cast<size_t>(problem.query_offsets[row]);
+  Backward b{};
+  b.width = width;
+  b.query = scratch;
+  b.upstream = b.query + most * width;
+  b.gradient = b.upstream + most * width;
+  b.shares = b.gradient + most * width;
+  b.slopes = b.shares + most * kKeyBlock;
+  b.lse = b.slopes + most * kKeyBlock;
+  b.along = b.lse + most;
+  float *keys = b.along + most, *values = keys + key_blocks(tokens) * kKeyBlock * width;
+  for (size_t i = 0; i < tokens; ++i) {
+    std::fill_n(gradients.key.at(first_token + i, kv_head), width, 0.0f);
+    std::fill_n(gradients.value.at(first_token + i, kv_head), width, 0.0f);
+  }
+  if (problem.queries(row) == 0) return;
+  transpose_blocks(problem.own.key, first_token, kv_head, tokens, width, keys);
+  transpose_blocks(problem.own.value, first_token, kv_head, tokens, width, values);
+  const size_t block_size = width * kKeyBlock;
+  for (size_t at_query = 0; at_query < problem.queries(row); at_query += query_tokens(sizes)) {
+    const QueryBlock block = block_of(problem, row, at_query);
+    b.queries = block.queries;
+    for (size_t i = 0; i < block.queries; ++i) {
+      size_t token = first_query + block.first + i / group, head = kv_head * group + i % group;
+      const float* above = upstream.gradient.at(token, head);
+      copy_scaled(problem.query.at(token, head), sizes.scale, width, b.query + i * width);
+      copy_scaled(above, 1, width, b.upstream + i * width);
+      std::fill_n(b.gradient + i * width, width, 0.0f);
+      b.lse[i] = upstream.lse[token * sizes.heads + head];
+      b.along[i] = dot(above, upstream.out.at(token, head), width);
+    }
+    for (size_t at = 0; at < problem.prefix.count; at += kKeyBlock)
+      go_back(b, prefix.keys + at / kKeyBlock * block_size, prefix.values + at / kKeyBlock * block_size, problem.prefix.key.at(at, kv_head),
+              static_cast<size_t>(problem.prefix.key.row_stride), std::min(kKeyBlock, problem.prefix.count - at), nullptr, group, 0,
+              prefix.grad_key + at * width, width, prefix.grad_value + at * width, width);
+    for (size_t at = 0; at < block.keys(); at += kKeyBlock)
+      go_back(b, keys + at / kKeyBlock * block_size, values + at / kKeyBlock * block_size, problem.own.key.at(first_token + at, kv_head),
+              static_cast<size_t>(problem.own.key.row_stride), std::min(kKeyBlock, block.keys() - at), &block, group, at,
+              gradients.key.at(first_token + at, kv_head), static_cast<size_t>(gradients.key.row_stride),
+              gradients.value.at(first_token + at, kv_head), static_cast<size_t>(gradients.value.row_stride));
+    for (size_t i = 0; i < block.queries; ++i)
+      copy_scaled(b.gradient + i * width, sizes.scale, width,
+                  gradients.query.at(first_query + block.first + i / group, kv_head * group + i % group));
+  }
 }
 
 }  // namespace
 
 extern const AttentionKernels kAttentionKernels;
-const AttentionKernels kAttentionKernels = {&transpose, &attend_slots};
+const AttentionKernels kAttentionKernels = {&transpose, &attend_slots, &attend_row, &attend_row_gradient};
 
 }  // namespace vldac::rows_tier::VLDAC_TIER

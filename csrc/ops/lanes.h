@@ -37,7 +37,8 @@ template <class T, class V>
 VLDAC_INLINE void store(T* to, const V& value) {
   std::memcpy(to, &value, sizeof value);
 }
-VLDAC_INLINE Float floats(float value) { return Float{} + value; }
+// Minus zero changes no number, so this is a broadcast and nothing else.
+VLDAC_INLINE Float floats(float value) { return value - Float{}; }
 VLDAC_INLINE Int ints(int32_t value) { return Int{} + value; }
 VLDAC_INLINE Float as_float(Int bits) { return reinterpret_cast<Float>(bits); }
 VLDAC_INLINE Int as_int(Float value) { return reinterpret_cast<Int>(value); }

@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 OPERATIONS = (
     "linear_logprob", "selective_log_softmax", "ppo_clip_loss", "value_loss", "fused_linear_ppo_loss",
     "generalized_advantage_estimate", "masked_whiten", "pack_action_rows", "sample_with_logprob", "rms_norm", "swiglu",
-    "apply_rotary", "slot_attention",
+    "apply_rotary", "slot_attention", "prefix_attention",
 )  # fmt: skip
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -101,7 +101,7 @@ RAW = {
     "linear_logprob": "linear_logprob", "selective_log_softmax": "selective_log_softmax", "ppo_clip_loss": "ppo_clip_loss",
     "value_loss": "value_loss", "fused_linear_ppo_loss": "linear_logprob", "generalized_advantage_estimate": "gae",
     "masked_whiten": "masked_whiten", "sample_with_logprob": "sample", "rms_norm": "rms_norm", "swiglu": "swiglu",
-    "apply_rotary": "rotary", "slot_attention": "slot_attention",
+    "apply_rotary": "rotary", "slot_attention": "slot_attention", "prefix_attention": "prefix_attention",
 }  # fmt: skip
 """What a tier calls the operation behind a public function."""
 

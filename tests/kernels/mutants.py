@@ -18,7 +18,7 @@ from vldac.kernels import decoder_reference, decoder_torch, reference, torch_tie
 SCORING = ("test_linear", "test_edges")
 LOSS, VALUE, GAE, WHITEN = ("test_ppo",), ("test_value",), ("test_gae",), ("test_whiten",)
 SAMPLING, PACK, FUSED = ("test_sampling",), ("test_pack",), ("test_fused",)
-DECODER, ATTENTION = ("test_decoder",), ("test_attention",)
+DECODER, ATTENTION, PACKED = ("test_decoder",), ("test_attention",), ("test_prefix_attention",)
 
 
 @dataclass(frozen=True)
@@ -306,4 +306,34 @@ MUTANTS = (
     _mutant("torch tier: the prefix has a softmax of its own", ATTENTION,
             ("torch.cat([q @ shared, scores], -1).softmax(-1)", "torch.cat([(q @ shared).softmax(-1), scores.softmax(-1)], -1)"),
             of=decoder_torch),
+    _mutant("a token sees the one behind it", PACKED, ("> position[:, None]", "> position[:, None] + 1"), of=decoder_reference),
+    _mutant("a token does not see itself", PACKED,
+            ("> position[:, None]\n", "> (position[:, None] - 1).clamp_min(0)\n"), of=decoder_reference),
+    _mutant("queries are the first tokens of their row", PACKED,
+            ("torch.arange(count - len(queries), count,", "torch.arange(len(queries),"), of=decoder_reference),
+    _mutant("the prefix is causal too", PACKED,
+            ("hidden.new_zeros(len(queries), len(prefix_key))", "torch.arange(len(prefix_key)) > position[:, None]"),
+            of=decoder_reference),
+    _mutant("rows see each other", PACKED,
+            ("key[starts[row] : starts[row + 1]], value[starts[row] : starts[row + 1]]",
+             "key[: starts[row + 1]], value[: starts[row + 1]]"),
+            of=decoder_reference),
+    _mutant("the prefix has no gradient", PACKED,
+            ("keys, values = torch.cat([prefix_key, keys]), torch.cat([prefix_value, values])\n        rows",
+             "shared = prefix_key.detach() + 0 * prefix_key\n"
+             "            keys, values = torch.cat([shared, keys]), torch.cat([prefix_value, values])\n        rows"),
+            of=decoder_reference),
+    _mutant("torch tier: padding is seen", PACKED,
+            ("seen = seen & (is_token[:, None] | ~is_query[:, :, None])", "seen = seen.expand(len(lengths), count, length)"),
+            of=decoder_torch),
+    _mutant("torch tier: rows are flush left", PACKED,
+            ("query_offsets[1:, None] - count + asked", "query_offsets[:-1, None] + asked"), of=decoder_torch),
+    _mutant("torch tier: places without a query have a gradient", PACKED,
+            ("        above = above * at.is_query[rows].repeat(1, heads // kv_heads)[:, None, :, None]\n", ""), of=decoder_torch),
+    _mutant("torch tier: scores have no scale in backward", PACKED, ("slope = scale * share * slope", "slope = share * slope"),
+            of=decoder_torch),
+    _mutant("torch tier: the softmax has no projection in backward", PACKED,
+            (" - (above * result).sum(-1, keepdim=True)", ""), of=decoder_torch),
+    _mutant("torch tier: only the last rows reach the prefix's gradient", PACKED,
+            ("for_shared[0] += (slope_before.mT @ q).sum(0)", "for_shared[0] += (slope_before.mT @ q)[-1]"), of=decoder_torch),
 )  # fmt: skip

@@ -84,15 +84,48 @@ def test_decoding_attention_equals_the_specification_at_every_edge_of_a_block(wi
             )
 
 
+def packed_problem(
+    lengths: list[int], asked: list[int], heads: int, kv_heads: int, width: int, prefix: int
+) -> tuple[object, ...]:
+    offsets, queries = torch.tensor([0, *lengths]).cumsum(0), torch.tensor([0, *asked]).cumsum(0)
+    own = [draw(int(offsets[-1]), kv_heads, width, seed=seed) for seed in (1, 2)]
+    shared = [draw(prefix, kv_heads, width, seed=seed) if prefix else None for seed in (3, 4)]
+    return draw(int(queries[-1]), heads, width), *own, *shared, offsets, queries, width**-0.5
+
+
+@pytest.mark.parametrize("width", [16, 32, 48, 80, 128])
+def test_attention_of_packed_rows_equals_the_specification_at_every_edge_of_a_block(width: int) -> None:
+    for lengths, asked, heads, kv_heads, prefix in (
+        ([1], [1], 1, 1, 0), ([65, 3], [65, 3], 2, 1, 63), ([12, 13, 25], [12, 1, 25], 6, 3, 1), ([130], [67], 4, 2, 129),
+        ([2, 0, 7], [2, 0, 0], 25, 1, 64), ([64, 64], [64, 1], 7, 7, 0),
+    ):  # fmt: skip
+        problem = packed_problem(lengths, asked, heads, kv_heads, width, prefix)
+        *tensors, offsets, queries, scale = problem
+        leaves = [None if t is None else t.double().requires_grad_() for t in tensors]
+        expected = decoder_reference.prefix_attention(*leaves, offsets, queries, scale=scale)
+        out, lse = cpp_decoder.prefix_attention(*problem)
+        close(out, expected, 3e-6)
+        grad = draw(*out.shape, seed=7)
+        present = [t for t in leaves if t is not None]
+        found = [g for g in cpp_decoder.prefix_attention_backward(grad, *problem, out, lse) if g is not None]
+        for ours, theirs in zip(found, torch.autograd.grad(expected, present, grad.double()), strict=True):
+            assert float((ours - theirs).norm()) <= 2e-6 * max(1.0, float(theirs.norm())), (lengths, heads, prefix)
+
+
 def everything(threads: int) -> list[Tensor]:
     torch.set_num_threads(threads)
     x, up, weight = draw(300, 320), draw(300, 320, seed=1), draw(320, seed=2)
     cos, sin = draw(300, 32, seed=3), draw(300, 32, seed=4)
     y, inverse = cpp_decoder.rms_norm(x, weight, 1e-6)
+    rows = packed_problem(
+        [30, 1, 80, 20, 9, 33, 40, 2, 50, 70, 11], [30, 1, 80, 20, 9, 33, 1, 2, 50, 70, 11], 4, 2, 32, 100
+    )
+    out, lse = cpp_decoder.prefix_attention(*rows)
     return [
         y, inverse, *cpp_decoder.rms_norm_backward(up, x, weight, inverse, True), cpp_decoder.swiglu(x, up),
         *cpp_decoder.swiglu_backward(y, x, up), cpp_decoder.rotary(x.view(300, 5, 64), cos, sin, False),
-        cpp_decoder.slot_attention(*slot_problem(40, 6, 2, 32, 90, 100)),
+        cpp_decoder.slot_attention(*slot_problem(40, 6, 2, 32, 90, 100)), out, lse,
+        *cpp_decoder.prefix_attention_backward(draw(*out.shape, seed=8), *rows, out, lse),
     ]  # fmt: skip
 
 
@@ -132,6 +165,29 @@ def test_attention_refuses_what_lies_outside_the_cache() -> None:
         {"slot": slot + 2}, {"slot": slot - 1}, {"length": length + 3}, {"length": length - 6}, {"length": length[:2]},
         {"slot": slot.int()}, {"value_cache": value[:, :4]}, {"query": query[:, :3]}, {"query": query[..., :8]},
         {"prefix_value": prefix[:3]}, {"prefix_value": prefix[..., :8]}, {"out": torch.empty(3, 4, 8)}, {"key_cache": key.double()},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="expected"):
+            call(**wrong)
+
+
+def test_packed_attention_refuses_offsets_and_shapes_that_lie() -> None:
+    query, key, value, prefix, _, offsets, queries, scale = packed_problem([4, 3], [4, 2], 4, 2, 16, 5)
+
+    def call(**changes: Tensor | None) -> None:
+        given = {
+            "query": query, "key": key, "value": value, "prefix_key": prefix, "prefix_value": prefix, "offsets": offsets,
+            "query_offsets": queries, "scale": scale, "out": torch.empty(6, 4, 16), "lse": torch.empty(6, 4),
+        } | changes  # fmt: skip
+        lent = {name: torch.utils.dlpack.to_dlpack(t) if isinstance(t, Tensor) else t for name, t in given.items()}
+        cpp_decoder._attention().packed_attention(**lent)
+
+    call()
+    for wrong in (
+        {"offsets": torch.tensor([0, 4, 8])}, {"offsets": torch.tensor([0, 8, 7])}, {"offsets": torch.tensor([1, 4, 7])},
+        {"offsets": torch.tensor([0, 7])}, {"query_offsets": torch.tensor([0, 5, 6])}, {"query_offsets": torch.tensor([0, 4, 7])},
+        {"key": key[:6]}, {"value": value[..., :8]}, {"query": query[:, :3]}, {"query": query[:, :, :8]},
+        {"out": torch.empty(5, 4, 16)},
+        {"lse": torch.empty(6, 3)}, {"prefix_value": prefix[:4]}, {"prefix_key": prefix[:, :1]}, {"offsets": offsets.int()},
     ):  # fmt: skip
         with pytest.raises(ValueError, match="expected"):
             call(**wrong)

@@ -105,6 +105,16 @@ def slots(**changes: Any) -> Any:
     return k.slot_attention(*[given.pop(n) for n in ("query", "key", "value", "slot", "length")], **given)
 
 
+def packed(**changes: Any) -> Any:
+    given: dict[str, Any] = {
+        "query": draw(ROWS, 4, HIDDEN), "key": draw(6, 2, HIDDEN), "value": draw(6, 2, HIDDEN), "prefix_key": draw(3, 2, HIDDEN),
+        "prefix_value": draw(3, 2, HIDDEN), "offsets": torch.tensor([0, 2, 6]), "query_offsets": torch.tensor([0, 2, 5]),
+        "scale": 0.3,
+    } | changes  # fmt: skip
+    names = ("query", "key", "value", "prefix_key", "prefix_value", "offsets", "query_offsets")
+    return k.prefix_attention(*[given.pop(n) for n in names], **given)
+
+
 def bad_target(ids: int) -> Tensor:
     target = draw_ids(ROWS, VOCAB)
     target[3] = ids
@@ -182,6 +192,22 @@ CASES: list[tuple[Callable[..., Any], dict[str, Any], type[Exception], str]] = [
     (turn, {"cos": draw(ROWS, HIDDEN // 2).to("meta")}, TypeError, "cos on meta"),
     (turn, {"cos": draw(ROWS, HIDDEN // 2).requires_grad_()}, ValueError, "cos without gradient"),
     (turn, {"backend": "triton2"}, ValueError, "did you mean 'triton'?"),
+    (packed, {"query": draw(ROWS, HIDDEN)}, ValueError, "query of shape [Nq, heads, D]"),
+    (packed, {"query": draw(ROWS, 3, HIDDEN)}, ValueError, "3 heads, 2 kv_heads"),
+    (packed, {"key": draw(6, 2, HIDDEN + 2)}, ValueError, "key of shape [T, kv_heads, 8]"),
+    (packed, {"value": draw(5, 2, HIDDEN)}, ValueError, "value of shape [6, 2, 8]"),
+    (packed, {"value": draw(6, 2, HIDDEN).double()}, TypeError, "value float64"),
+    (packed, {"prefix_key": None}, ValueError, "got no prefix_key"),
+    (packed, {"prefix_value": draw(2, 2, HIDDEN)}, ValueError, "prefix_value of shape [3, 2, 8]"),
+    (packed, {"prefix_value": draw(3, 2, HIDDEN).bfloat16()}, TypeError, "prefix_value bfloat16"),
+    (packed, {"offsets": torch.tensor([0, 2, 5])}, ValueError, "offsets that rise from 0 to 6"),
+    (packed, {"offsets": torch.tensor([0, 7, 6])}, ValueError, "offsets that rise from 0 to 6"),
+    (packed, {"offsets": torch.tensor([0, 2, 6]).int()}, TypeError, "offsets of dtype int64"),
+    (packed, {"query_offsets": torch.tensor([0, 5])}, ValueError, "query_offsets of shape [3]"),
+    (packed, {"query_offsets": torch.tensor([0, 2, 6])}, ValueError, "query_offsets that rise from 0 to 5"),
+    (packed, {"query_offsets": torch.tensor([0, 3, 5])}, ValueError, "3 queries and 2 tokens in row 0"),
+    (packed, {"scale": float("inf")}, ValueError, "scale > 0"),
+    (packed, {"prefix_key": draw(3, 2, HIDDEN).to("meta")}, TypeError, "prefix_key on meta"),
     (slots, {"query": draw(ROWS, HIDDEN)}, ValueError, "query of shape [A, heads, D]"),
     (slots, {"query": draw(ROWS, 3, HIDDEN)}, ValueError, "3 heads, 2 kv_heads"),
     (slots, {"key": draw(3, 6, HIDDEN)}, ValueError, "key_cache of shape [slots, C, kv_heads, D]"),
@@ -255,7 +281,7 @@ def test_a_mistake_is_told_in_four_parts(
 
 def test_the_calls_without_a_mistake_succeed() -> None:
     """So that each case above fails for its own mistake."""
-    for call in (linear, selective, ppo, value, gae, sample, whiten, pack, norm, gated, turn, slots):
+    for call in (linear, selective, ppo, value, gae, sample, whiten, pack, norm, gated, turn, slots, packed):
         call()
     flat([0, 2, 6])
 

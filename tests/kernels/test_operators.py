@@ -38,6 +38,9 @@ def operator_calls(backend: str) -> list[tuple[str, tuple[Any, ...]]]:
     value = draw(S).requires_grad_()
     matrix, heads = draw(N, H, seed=11), draw(N, 2, H, seed=12)
     cache, prefix, query = draw(3, 5, 1, 16, seed=14), draw(4, 1, 16, seed=15), draw(N, 2, 16, seed=16)
+    offsets = torch.tensor([0, 3, N], device="cpu")
+    rows_of = draw(N, 1, 16, seed=17), draw(N, 1, 16, seed=18)
+    packed = [t.clone().requires_grad_() for t in (query, *rows_of)]
     leaf, angles = matrix.clone().requires_grad_(), draw(N, H // 2, seed=13)
     return [
         ("scale_rows", (frozen, upstream)),
@@ -68,6 +71,12 @@ def operator_calls(backend: str) -> list[tuple[str, tuple[Any, ...]]]:
         ("swiglu_backward", (frozen, matrix, frozen, backend)),
         ("rotary", (heads.clone().requires_grad_(), angles, angles, False, backend)),
         ("rotary", (heads, angles, angles, True, backend)),
+        ("prefix_attention", (*packed, prefix.clone().requires_grad_(), prefix, offsets, offsets, 0.3, backend)),
+        ("prefix_attention", (query, rows_of[0], rows_of[1], None, None, offsets, offsets, 0.3, backend)),
+        ("prefix_attention_backward", (query, query, *rows_of, prefix, prefix, offsets, offsets, 0.3, query, draw(N, 2, seed=19),
+                                       backend)),
+        ("prefix_attention_backward", (query, query, *rows_of, None, None, offsets, offsets, 0.3, query, draw(N, 2, seed=19),
+                                       backend)),
         ("slot_attention", (query, cache, cache, key[:N] % 3, key[:N] % 5 + 1, prefix, prefix, 0.3, backend)),
         ("slot_attention", (query, cache, cache, key[:N] % 3, key[:N] % 5 + 1, None, None, 0.3, backend)),
         ("sample", (logits, bias, one, None, None, 0.0, key, key, torch.zeros(N, dtype=torch.bool), backend)),
@@ -106,6 +115,7 @@ def public_calls() -> dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]]:
     mask = torch.zeros(2, 5, dtype=torch.bool)
     mask[0, 2:4] = mask[1, 1] = True
     key = torch.arange(N)
+    offsets = torch.tensor([0, 3, N], device="cpu")
 
     def linear(k: Kernels, h: Tensor, w: Tensor, t: Tensor, banned: Tensor, temperature: Tensor) -> Any:
         out = k.linear_logprob(h, w, t, temperature=temperature, softcap=4.0, banned_ids=banned, return_entropy=True)
@@ -158,6 +168,10 @@ def public_calls() -> dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]]:
         "apply_rotary": (
             lambda k, *t: ((y := k.apply_rotary(*t)).exp().sum(), (y,)),
             (draw(N, 2, H).requires_grad_(), draw(N, H // 2, seed=1), draw(N, H // 2, seed=2)),
+        ),
+        "prefix_attention": (
+            lambda k, *t: ((y := k.prefix_attention(*t, offsets, scale=0.3)).square().sum(), (y,)),
+            tuple(draw(*shape, 16, seed=i).requires_grad_() for i, shape in enumerate([(N, 2), (N, 1), (N, 1), (4, 1), (4, 1)])),
         ),
         "slot_attention": (
             lambda k, *t: (None, (k.slot_attention(*t, scale=0.3),)),

@@ -5,7 +5,7 @@ starts no compilation and needs neither Triton nor a GPU.
 """
 
 from vldac.kernels.advantages import generalized_advantage_estimate, masked_whiten
-from vldac.kernels.attention import slot_attention
+from vldac.kernels.attention import prefix_attention, slot_attention
 from vldac.kernels.decoder import apply_rotary, rms_norm, swiglu
 from vldac.kernels.dispatch import BACKENDS, OPERATIONS, KernelError, explain
 from vldac.kernels.losses import fused_linear_ppo_loss, ppo_clip_loss, value_loss
@@ -30,6 +30,7 @@ __all__ = [
     "masked_whiten",
     "pack_action_rows",
     "ppo_clip_loss",
+    "prefix_attention",
     "rms_norm",
     "sample_with_logprob",
     "selective_log_softmax",
