@@ -349,8 +349,8 @@ class Rollout:
         if steps is None or all(has_room):
             return self.policy.values(prompts, windows).double().cpu().numpy()
         values: np.ndarray = self.buffer.value[steps]
-        rows = np.flatnonzero(has_room)
-        if len(rows):
+        rows = np.flatnonzero(has_room).tolist()
+        if rows:
             values[rows] = self._values([prompts[row] for row in rows], [windows[row] for row in rows])
         return values
 

@@ -308,6 +308,23 @@ def test_a_python_environment_is_played_row_by_row(
         assert_same_steps(ours, theirs)
 
 
+def test_a_killed_worker_costs_an_episode_only(
+    config: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "envs"))
+    importlib.import_module("worker_envs")
+    pool = vldac.envs.make(
+        "gymnasium:vldac_test/Walk-v0", 4, num_workers=2, prompt="short", imports=["worker_envs"], batch_size=1
+    )
+    trainer = trainer_of(set_rollout(config, mode="async"), start, pool)
+    first = trainer.collect()
+    os.kill(pool.worker_pids[1], signal.SIGKILL)
+    second = trainer.collect()
+    assert not first.buffer.fault.any() and second.buffer.fault.reshape(4, 4).sum(1).tolist() == [0, 0, 1, 1]
+    assert second.buffer.truncated[second.buffer.fault].all() and pool.restart_count.tolist() == [0, 1]
+    trainer.close()
+
+
 def test_environments_that_cannot_be_played_row_by_row_are_refused(uneven: TrainConfig, start: Path) -> None:
     def trainer(env: Any) -> Trainer:
         return Trainer(uneven, load_model(str(start), dtype=torch.float32), env)
