@@ -197,7 +197,10 @@ class NativeVectorEnv(TextSteps, VectorEnv):
     # -- for vision-language models ---------------------------------------------------------------------------------
 
     def prompts(self, env_ids: np.ndarray | None = None) -> list[list[dict[str, Any]]]:
-        """Chat messages per environment (default: all), with one image item where the observation is a picture."""
+        """Chat messages per environment (default: all), with one image item where the observation is a picture.
+
+        Those that are asked for must not be in flight; the others may.
+        """
         text, offsets = self.prompt_bytes(env_ids)
         data = text.tobytes()
         return [messages(data[a:b].decode(), self._key is not None) for a, b in itertools.pairwise(offsets.tolist())]
@@ -254,11 +257,11 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         with _translated("has_map"):
             return self._pool.has_map()
 
-    def poses(self) -> np.ndarray:
-        """Where the agents are, [E, 3] float64: x and z in metres, heading in radians (facing (cos a, 0, -sin a))."""
+    def poses(self, env_ids: np.ndarray | None = None) -> np.ndarray:
+        """Where the agents are, [R, 3] float64: x and z in metres, heading in radians (facing (cos a, 0, -sin a))."""
         self._need_map("poses")
         with _translated("poses"):
-            return self._pool.poses()
+            return self._pool.poses(self._ids(env_ids))
 
     def map_view(self, width: int, height: int, env_ids: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The worlds from above: pictures [R, height, width, 3] uint8, and where their pixels lie [R, 4] float64.

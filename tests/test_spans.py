@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
-from vldac import spans
+import vldac
+from vldac import _core, spans
 from vldac.metrics import GLOSSARY, time_shares
 from vldac.spans import span, time_metrics, traced
 
@@ -75,3 +82,41 @@ def test_shares_of_an_update_sum_to_one_and_name_what_no_hop_has() -> None:
     assert shares == {"generate": 0.3, "encode": 0.1, "env": 0.05, "reference": 0.1, "advantage": 0.0, "update": 0.4,
                       "rest": 0.05}  # fmt: skip
     assert time_shares({"rollout/env_steps": 3.0}) == {}
+
+
+LIBRARY = """
+#include <string.h>
+static char names[1 << 16];
+static int depth = 0, deepest = 0;
+int nvtxRangePushA(const char* name) {
+  if (strlen(names) + strlen(name) + 2 < sizeof names) { strcat(names, name); strcat(names, ";"); }
+  if (++depth > deepest) deepest = depth;
+  return depth;
+}
+int nvtxRangePop(void) { return --depth; }
+const char* said(void) { return names; }
+int left_open(void) { return depth; }
+"""
+
+
+def test_the_environments_threads_name_what_they_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for NVIDIA's library, one environment on one thread: every range is closed, and named after what it is."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    source, library = tmp_path / "nvtx.c", tmp_path / "libnvtx.so"
+    source.write_text(LIBRARY)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    monkeypatch.setenv("VLDAC_NVTX", str(library))
+    assert spans.name_native_ranges() == str(library)
+    fake = ctypes.CDLL(str(library))
+    fake.said.restype = ctypes.c_char_p
+    try:
+        env = vldac.envs.make("gym_cards/NumberLine-v0", 1, num_threads=1)
+        env.reset(seed=0)
+        env.step(np.zeros(1, np.int64))
+        env.close()
+    finally:
+        _core.set_range_functions(0, 0)
+    assert fake.said().decode() == "env reset;env draw;env step;env draw;" and fake.left_open() == 0
+    monkeypatch.setenv("VLDAC_NVTX", str(tmp_path / "nowhere.so"))
+    assert spans.name_native_ranges() is None

@@ -127,7 +127,7 @@ class Pool:
     def depths(self, env_ids: NDArray[np.int64], width: int, height: int) -> NDArray[np.float32]:
         """[R, height, width, 1] metres along the view."""
 
-    def poses(self) -> NDArray[np.float64]:
+    def poses(self, env_ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """[E, 3]: x and z in metres, heading in radians."""
 
     def has_map(self) -> bool: ...
@@ -570,6 +570,9 @@ def install_assets(name: str, assets: AssetSet) -> None:
 def has_assets(name: str) -> bool: ...
 def mip_levels(rgb: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """All levels of a texture [H, W, 3], from full size to one texel, the top row first."""
+
+def set_range_functions(push: int, pop: int) -> None:
+    """Addresses of int (*)(const char*) and int (*)(): the environments' threads name what they do through them; 0, 0: no more."""
 
 def set_thread_pool(parallel_for: int, num_threads: int) -> None:
     """Addresses of libtorch's C functions torch_parallel_for and torch_get_num_threads: loops of the kernels run there."""

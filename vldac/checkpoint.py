@@ -7,7 +7,7 @@
 | optimizer.safetensors | both Adam states, by parameter name |
 | trainer_state.json | counters, configuration, versions, what the random streams are keyed by |
 | env_state.bin | every environment's state and random stream; empty for environments without `get_state` |
-| rollout.safetensors, rollout.json | the running buffer: the present frames and, when stopped inside a rollout, its steps so far |
+| rollout.safetensors | the running buffer: present frames with their features and, when stopped inside a rollout, its steps so far |
 | tokenizer and preprocessor files | as the model came with them |
 | README.md | model card |
 | manifest.json | SHA-256 of every file |
@@ -33,6 +33,7 @@ import torch
 
 from vldac.data import EpisodeEnd
 from vldac.errors import CheckpointError
+from vldac.framestate import features_state, restore_features
 from vldac.modelcard import model_card
 from vldac.prompting import Prompt
 
@@ -83,15 +84,15 @@ def _rollout_state(rollout: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any
     """A full buffer is stored as the empty one that follows it; unwritten frames are left out."""
     is_full = rollout.buffer.is_full
     buffer = rollout.buffer.next() if is_full else rollout.buffer
-    prompts = [] if is_full else rollout.prompts
     filled = int(buffer.filled[0])
+    prompts = [rollout.prompts[e][t] for t in range(filled) for e in range(buffer.num_envs)]
     frames = buffer.frames[:, : buffer.num_images + filled]
     tensors = {"rollout/frames": torch.from_numpy(np.ascontiguousarray(frames))}
     tensors |= {f"rollout/{name}": torch.from_numpy(getattr(buffer, name)).clone() for name in _ENV_COLUMNS}
     if filled:
         by_env = {name: getattr(buffer, name).reshape(buffer.num_envs, buffer.steps, -1) for name in _COLUMNS}
         tensors |= {f"rollout/{name}": torch.from_numpy(column[:, :filled].copy()) for name, column in by_env.items()}
-        tensors["rollout/value_input"] = torch.stack(rollout.value_inputs).cpu()  # [filled, E, H]
+        tensors["rollout/value_input"] = rollout.value_input[:, :filled].transpose(0, 1).cpu()  # [filled, E, H]
     unique: dict[int, int] = {}
     for prompt in prompts:
         if id(prompt.ids) not in unique:
@@ -103,7 +104,9 @@ def _rollout_state(rollout: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any
         "prompts": [[unique[id(p.ids)], p.next_position, list(p.frames), p.image_tokens] for p in prompts],
         "episodes": [] if is_full else [dataclasses.asdict(e) for e in rollout.episodes],
     }
-    return tensors, state
+    windows = [own[:filled] for own in rollout.windows]
+    feature_tensors, state["features"] = features_state(rollout.player.frames, windows)
+    return tensors | feature_tensors, state
 
 
 def fingerprint(policy: Any) -> str:
@@ -287,16 +290,19 @@ def _restore_rollout(rollout: Any, tensors: dict[str, torch.Tensor], state: dict
         column = getattr(buffer, name).reshape(buffer.num_envs, buffer.steps, -1)
         column[:, :filled] = tensors[f"rollout/{name}"].numpy()
     if is_partial:
-        rollout.value_inputs = list(tensors["rollout/value_input"].to(rollout.policy.device))
+        rollout.value_input[:, :filled] = tensors["rollout/value_input"].transpose(0, 1).to(rollout.policy.device)
     rollout.rounds_done = state["rounds_done"]
     rollout.episodes = [EpisodeEnd(**episode) for episode in state["episodes"]]
-    rollout.prompts = [
+    prompts = [
         Prompt(
             ids=tensors[f"rollout/prompt/{number}/ids"], positions=tensors[f"rollout/prompt/{number}/positions"],
             next_position=next_position, frames=tuple(shown), image_tokens=image_tokens,
         )
         for number, next_position, shown, image_tokens in state["prompts"]
     ]  # fmt: skip
+    rollout.prompts = [prompts[e :: buffer.num_envs] for e in range(buffer.num_envs)]
+    if state.get("features"):  # checkpoints of older versions have none: their frames are encoded again
+        rollout.windows = restore_features(rollout.player.frames, tensors, state["features"])
 
 
 def check_base(policy: Any, counters: dict[str, Any], path: Path) -> None:

@@ -261,9 +261,10 @@ def _clone_loss(
     embeds = torch.cat(list(network.model.get_image_features(patches, torch.tensor([grid] * len(rows))).pooler_output))
     none: list[list[Any]] = [[] for _ in rows]
     prompts, responses = [prompt for prompt, _ in rows], [response for _, response in rows]
-    batch = collate(prompts, responses, none, device, network.config.image_token_id, shared=0)
-    decoder = Decoder(network, model.name)
-    attend = RowAttention(batch.layout, None, num_layers=len(decoder.layers), scale=decoder.scale, device=device)
+    batch = collate(prompts, responses, none, device, network.config.image_token_id)
+    decoder, shared = Decoder(network, model.name), batch.prefix
+    prefix = None if shared is None else decoder.prefix(shared.ids, shared.positions, is_adapted=False)
+    attend = RowAttention(batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, device=device)
     inputs = decoder.embed(batch.input_ids).index_copy(0, batch.image_index, embeds)
     hidden = decoder(inputs, batch.positions, attend, is_adapted=False, keep=batch.keep)
     loss = functional.cross_entropy(network.lm_head(hidden), batch.targets)

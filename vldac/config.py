@@ -81,8 +81,8 @@ class EnvConfig:
     """Prompt template: the paper's, or a short one for tiny models. MiniWorld has the original's versions, too: "v1" asks for a
     description, "v2" tells the layout, "v3" is "paper"."""
     prompt_layout: PromptLayout = "shared_prefix"
-    """Where the pictures stand in a prompt: "shared_prefix" behind the text, so that the text, the same in every step, is run once for
-    many steps; or "images_first", as VL-DAC's prompts."""
+    """Where the pictures stand in a prompt: "shared_prefix" behind the text, so that the text, the same in every step, is run once
+    for many steps; or "images_first", as VL-DAC's prompts."""
     image_size: tuple[int, int] | None = None
     """(width, height) in pixels; null is the environment's own size. Sides that the model cannot take are resized to the nearest
     multiple of its patch x merge (28 or 32 pixels), as its own processor does, and a note says so."""
@@ -118,6 +118,13 @@ class RolloutConfig:
     """Sampling temperature; old, new and reference log-probs are taken at the same temperature."""
     top_k: int = 0
     """0 is no truncation; anything else needs the waiver "truncated-sampling"."""
+    mode: Literal["sync", "async"] = "sync"
+    """sync: all environments step together, after the longest response. async: each goes on as soon as its own response has ended,
+    and its environment steps while the others decode; for environments with send and recv (docs/environments.md)."""
+    order: Literal["fifo", "ready"] = "fifo"
+    """async: answers of the environments are taken as they were sent (reproducible), or as they are ready."""
+    admit_envs: int = 0
+    """async: while others decode, new prompts wait until so many are there for one prefill; 0 is an eighth of the environments."""
     old_logprob: Literal["auto", "decode", "trainer"] = "auto"
     """Where the old log-prob comes from: decoding (exact in float32) or one no-grad pass on the update's own path."""
 

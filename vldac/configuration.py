@@ -26,6 +26,7 @@ WAIVERS = (
     "policy-gradient",
     "image-ablation",
     "mask",
+    "decoder",
     "kernels",
     "first-ratio",
     "dropout",
@@ -244,6 +245,11 @@ def check_config(config: TrainConfig) -> None:
         f"use {max(1, round(steps / env.num_envs)) * env.num_envs}",
     )
     refuse(
+        rollout.mode == "sync" or not env.id.startswith("envpool:"),
+        f"sync for {env.id}: EnvPool's environments have no send and recv of some",
+        rollout.mode, "rollout.mode", "use sync",
+    )  # fmt: skip
+    refuse(
         rollout.top_k == 0 or "truncated-sampling" in config.waive,
         "top_k 0: the ratio of truncated sampling is biased",
         rollout.top_k,
@@ -311,7 +317,7 @@ _POSITIVE = {
     "optim.max_grad_norm": "a norm limit above 0",
 }
 _NOT_NEGATIVE = (
-    "seed", "num_threads", "keep_checkpoints", "rollout.top_k", "model.lora_dropout", "algorithm.kl_coef",
+    "seed", "num_threads", "keep_checkpoints", "rollout.top_k", "rollout.admit_envs", "model.lora_dropout", "algorithm.kl_coef",
     "algorithm.value_coef", "algorithm.value_clip", "algorithm.ratio_guard", "optim.lr", "optim.lr_final", "optim.value_lr",
     "optim.value_lr_final", "optim.adam_eps", "optim.warmup_updates", "optim.warmup_cap", "eval.episodes", "eval.seed", "eval.every",
     "tiny.clone_updates", "optim.microbatch_tokens", "trajectories_every", "alarms.stop_after",

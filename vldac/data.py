@@ -5,13 +5,14 @@ Legend: E environments, T steps of each in an update, S = E x T steps, environme
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from vldac import _core
-from vldac.batch import FrameFeatures
+from vldac.frames import StepFeatures, Window
 from vldac.prompting import Prompt
 from vldac.tracks import Tracks
 
@@ -36,8 +37,8 @@ class RolloutBatch:
     frames [E, slots, height, width, 3] uint8."""
     prompts: list[Prompt]
     """[S]; steps with the same text share one object's tensors."""
-    features: list[tuple[FrameFeatures, ...]]
-    """[S]; the encoded frames of each step's prompt, oldest first."""
+    features: Sequence[Window]
+    """[S]; the encoded frames of each step's prompt, oldest first. Read several at once with `features_of`."""
     bootstrap: np.ndarray
     """[E] float64, value of the observation after each environment's last step."""
     value_input: torch.Tensor
@@ -46,6 +47,8 @@ class RolloutBatch:
     seconds: dict[str, float]
     tracks: Tracks | None = None
     """Where the agents went, of a recorded update in an environment with a map."""
+    stats: dict[str, float] = field(default_factory=dict)
+    """What the rollout tells of itself, by the names of the metrics."""
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -54,6 +57,11 @@ class RolloutBatch:
     def segment_offsets(self) -> np.ndarray:
         """[E + 1] int64, first step of each environment."""
         return np.arange(self.buffer.num_envs + 1, dtype=np.int64) * self.buffer.steps
+
+    def features_of(self, rows: Sequence[int] | np.ndarray) -> list[Window]:
+        """Windows of steps `rows` [R]: features that playing made, or new ones, with a graph, where the vision tower is trained."""
+        features = self.features
+        return features.of(rows) if isinstance(features, StepFeatures) else [features[r] for r in rows]
 
     def response(self, i: int) -> torch.Tensor:
         """Sampled tokens of step i, [tokens] int64, a view."""

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from vldac.attention import Prefix
 from vldac.errors import ModelError
 from vldac.kernels import apply_rotary, rms_norm, swiglu
 from vldac.kernels.dispatch import decoder_backend
@@ -117,12 +118,17 @@ class Decoder:
                 hidden = hidden.index_add(0, deepstack.index, deepstack.features[index].to(hidden.dtype))
         return self._rms_norm(hidden, self._norm)
 
-    def keys_and_values(
-        self, inputs: torch.Tensor, positions: torch.Tensor, attend: Attend, *, is_adapted: bool, is_checkpointing: bool = False
-    ) -> None:  # fmt: skip
-        """Run all T tokens for what `attend` sees of them: as a call, but the last layer ends with its keys and values."""
-        nothing = torch.empty(0, dtype=torch.int64, device=inputs.device)
-        self(inputs, positions, attend, is_adapted=is_adapted, keep=nothing, is_checkpointing=is_checkpointing)
+    def prefix(
+        self, ids: torch.Tensor, positions: torch.Tensor, *, is_adapted: bool, is_checkpointing: bool = False
+    ) -> Prefix:
+        """Return keys and values of shared tokens: ids [P] int64, positions [3, P]. The last layer ends with them."""
+        prefix = Prefix(len(self.layers), self.scale)
+        nothing = torch.empty(0, dtype=torch.int64, device=ids.device)
+        self(
+            self.embed(ids), positions, prefix.collect, is_adapted=is_adapted, keep=nothing,
+            is_checkpointing=is_checkpointing,
+        )  # fmt: skip
+        return prefix
 
     def _layer(
         self, index: int, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, is_adapted: bool,

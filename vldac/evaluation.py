@@ -15,9 +15,9 @@ from vldac import seeding
 from vldac.config import TrainConfig
 from vldac.errors import ConfigError, Stopped
 from vldac.metrics import wilson_interval
+from vldac.outcomes import final_info
 from vldac.player import Player, build_env
 from vldac.policy import Policy, pick_device
-from vldac.rollout import final_info
 
 _ROWS = 64
 """Episodes played side by side."""

@@ -70,12 +70,31 @@ def fold_patch_embed(vision: Any, spec: ImageSpec) -> FoldedPatchEmbed:
     return FoldedPatchEmbed(folded.float(), bias.float(), projection.weight.dtype)
 
 
+class KeptFold:
+    """One tower's fold, made anew when the weights that it was made of have changed or were replaced."""
+
+    def __init__(self) -> None:
+        self._made: tuple[list[tuple[torch.Tensor, int]], FoldedPatchEmbed] | None = None
+
+    def of(self, vision: Any, spec: ImageSpec) -> FoldedPatchEmbed:
+        """Return `fold_patch_embed(vision, spec)`."""
+        now = [(weight, weight._version) for weight in vision.patch_embed.parameters()]
+        if self._made is None or not _are_same(self._made[0], now):
+            self._made = now, fold_patch_embed(vision, spec)
+        return self._made[1]
+
+
+def _are_same(made: list[tuple[torch.Tensor, int]], now: list[tuple[torch.Tensor, int]]) -> bool:
+    pairs = zip(made, now, strict=False)
+    return len(made) == len(now) and all(a is b and before == after for (a, before), (b, after) in pairs)
+
+
 @contextlib.contextmanager
-def fed_with_bytes(vision: Any, spec: ImageSpec) -> Iterator[None]:
+def fed_with_bytes(vision: Any, spec: ImageSpec, kept: KeptFold | None = None) -> Iterator[None]:
     """Inside, the vision tower takes uint8 patches [N, 3 * patch * patch] in place of `pixel_values`; no gradient reaches its
-    patch embedding. The fold is made from the present weights."""
+    patch embedding. The fold is that of the present weights; `kept` spares making it again while they stand still."""
     original = vision.patch_embed
-    vision.patch_embed = fold_patch_embed(vision, spec)
+    vision.patch_embed = fold_patch_embed(vision, spec) if kept is None else kept.of(vision, spec)
     try:
         yield
     finally:

@@ -189,10 +189,11 @@ class Generator:
         counts = self._count[on]
         lengths = counts.tolist()
         tokens, logprobs, entropies = (rows[on].cpu() for rows in (self._tokens, self._logprob, self._entropy))
+        is_said = torch.arange(self.sampling.max_new_tokens) < torch.tensor(lengths)[:, None]
         return Responses(
             ids=[tokens[i, :n].clone() for i, n in enumerate(lengths)],
             logprob=[logprobs[i, :n].clone() for i, n in enumerate(lengths)],
-            entropy=torch.stack([entropies[i, :n].mean() for i, n in enumerate(lengths)]),
+            entropy=entropies.masked_fill(~is_said, 0.0).sum(1) / is_said.sum(1),
             value=self._value[on].cpu(),
             value_input=self._value_input[on],
             has_end=self._ended[on].cpu().numpy(),

@@ -107,7 +107,7 @@ class _Adapted(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, projections: Any, scale: float, *weights: torch.Tensor) -> Any:
         down, *ups = _cast(weights[0::2], weights[1::2], x.dtype)
         outputs, low = _forward(x, down, ups, projections, scale)
-        ctx.projections, ctx.scale = projections, scale
+        ctx.projections, ctx.scale, ctx.master = projections, scale, weights[0].dtype
         ctx.save_for_backward(x, low, down, *ups)
         return tuple(outputs)
 
@@ -118,10 +118,10 @@ class _Adapted(torch.autograd.Function):
         for gradient, up in zip(gradients, ups, strict=True):
             part = slice(first, first + up.shape[1])
             torch.mm(gradient, up, out=low_gradient[:, part])
-            grads_b.append((gradient.t() @ low[:, part]).float().mul_(ctx.scale))
+            grads_b.append((gradient.t() @ low[:, part]).to(ctx.master).mul_(ctx.scale))
             first = part.stop
         low_gradient.mul_(ctx.scale)
-        grad_down = (low_gradient.t() @ x).float()
+        grad_down = (low_gradient.t() @ x).to(ctx.master)
         grads_a = grad_down.split([up.shape[1] for up in ups])
         grad_x = None
         if ctx.needs_input_grad[0]:

@@ -28,6 +28,9 @@ GLOSSARY: dict[str, str] = {
     "rollout/entropy_mean": "mean token entropy while sampling, nats",
     "rollout/repetition_frac": "share of responses equal to the one before in the same episode",
     "rollout/fault_frac": "share of steps in which the environment failed (excluded from the loss)",
+    "rollout/drain_frac": "async: share of slot-ticks that were idle because the slot's environment had its steps of the update",
+    "rollout/wait_frac": "async: share of playing that waited for environments",
+    "rollout/device_idle_frac": "share of the rollout in which the GPU had no work, between the pieces of it; absent on the CPU",
     "rollout/env_steps": "environment steps since the start of the run",
     "value/explained_variance": "1 - Var(return - value) / Var(return) over the update's steps",
     "value/loss": "weighted half squared error of the value",
@@ -49,7 +52,8 @@ GLOSSARY: dict[str, str] = {
     "time/collect_s": "seconds of the rollout",
     "time/encode_s": "seconds of preprocessing and encoding frames",
     "time/generate_s": "seconds of prompts, prefill, decoding, parsing, and values of final observations",
-    "time/env_s": "seconds of stepping the environments",
+    "time/env_s": "seconds of stepping the environments; async: of sending to them",
+    "time/wait_s": "async: seconds in which environments were waited for",
     "time/reference_s": "seconds of scoring old and reference log-probs",
     "time/advantage_s": "seconds of GAE",
     "time/pack_s": "seconds of packing steps into micro-batches in the update",
@@ -68,7 +72,7 @@ GLOSSARY: dict[str, str] = {
 }
 
 
-_HOPS = ("generate", "encode", "env", "reference", "advantage", "update")
+_HOPS = ("generate", "encode", "env", "wait", "reference", "advantage", "update")
 
 
 def time_shares(line: Mapping[str, Any]) -> dict[str, float]:
@@ -77,7 +81,7 @@ def time_shares(line: Mapping[str, Any]) -> dict[str, float]:
     "rest" is what collecting spent outside the hops named here (the buffer, checks, records of tracks).
     """
     seconds = {hop: float(line[f"time/{hop}_s"]) for hop in _HOPS if f"time/{hop}_s" in line}
-    collecting = sum(seconds.get(hop, 0.0) for hop in ("generate", "encode", "env"))
+    collecting = sum(seconds.get(hop, 0.0) for hop in ("generate", "encode", "env", "wait"))
     seconds["rest"] = max(0.0, float(line.get("time/collect_s", 0.0)) - collecting)
     total = sum(seconds.values())
     return {hop: value / total for hop, value in seconds.items()} if total > 0 else {}

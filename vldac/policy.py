@@ -2,7 +2,8 @@
 
 Trunk, head and value share one `forward`. The value head reads the final-norm hidden state of the last prompt token through a
 stop-gradient (paper Eq. 4). Log-probs are float32, at the sampling temperature, over the ids that may be sampled; logits
-exist only at response tokens. Every frame is encoded once, since the vision tower is frozen.
+exist only at response tokens. While the vision tower is frozen every frame is encoded once
+(`vldac.frames`).
 
 Shapes: B rows (environment steps), T packed tokens, N kept ones, H hidden, V vocabulary.
 """
@@ -21,14 +22,15 @@ from torch import nn
 
 from vldac.attention import Prefix, RowAttention, SlotCache
 from vldac.batch import FrameFeatures, PrefixTokens, TokenBatch, collate, prefix_of
+from vldac.clock import device_clock
 from vldac.config import ModelConfig
 from vldac.decoder import Attend, Decoder, Deepstack
 from vldac.errors import SelfCheckError
-from vldac.fold import fed_with_bytes
+from vldac.fold import KeptFold, fed_with_bytes
 from vldac.generation import Generator, Responses, Sampling
 from vldac.kernels import explain, linear_logprob
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
-from vldac.prompting import Prompt, image_bytes
+from vldac.prompting import Prompt, image_bytes, image_patches
 
 _KEPT_PREFIXES = 4
 """Shared prefixes whose keys and values are kept, for the policy and for its reference each."""
@@ -129,7 +131,11 @@ class Policy(nn.Module):
         self.image_token_id = int(self.network.config.image_token_id)
         self.is_adapted = True
         """False inside `reference`."""
+        self.clock = device_clock(device)
+        """Told of each piece of work that playing gives to the device."""
         self._adapter = tuple(parameter for _, parameter in self.lora_parameters())
+        self._tower = tuple(self.network.model.visual.parameters())
+        self._fold = KeptFold()
         self._prefixes: dict[tuple[bytes, bool, int], Prefix] = {}
         self._cache: SlotCache | None = None
         self.register_buffer("banned_ids", self.model_info.banned_ids().to(device), persistent=False)
@@ -149,6 +155,11 @@ class Policy(nn.Module):
         weight: torch.Tensor = self.network.get_output_embeddings().weight
         return weight
 
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and response together that the model was made for."""
+        return int(self.network.config.get_text_config().max_position_embeddings)
+
     def lora_parameters(self) -> list[tuple[str, nn.Parameter]]:
         """Trainable adapter tensors by name, in a fixed order."""
         return [(name, p) for name, p in self.peft.named_parameters() if p.requires_grad]
@@ -164,13 +175,31 @@ class Policy(nn.Module):
 
     # -- vision -----------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
+    @property
+    def is_tower_trained(self) -> bool:
+        """Whether any weight of the vision tower has a gradient."""
+        return any(parameter.requires_grad for parameter in self._tower)
+
+    def tower_version(self) -> int:
+        """A number that grows whenever a weight of the vision tower changes in place."""
+        return sum(parameter._version for parameter in self._tower)
+
     def encode_frames(self, images: np.ndarray) -> list[FrameFeatures]:
-        """Encode frames, [N, height, width, 3] uint8, with the frozen vision tower."""
-        patches, grid = image_bytes(images, self.model_info.spec)
-        grids = torch.tensor([grid] * len(images), dtype=torch.int64, device=self.device)
-        with fed_with_bytes(self.network.model.visual, self.model_info.spec):
-            out = self.network.model.get_image_features(patches.to(self.device), grids)
+        """Encode frames, [N, height, width, 3] uint8, with the vision tower; with a graph if that is trained and gradients are on."""
+        visual, spec = self.network.model.visual, self.model_info.spec
+        if torch.is_grad_enabled() and self.is_tower_trained:
+            pixels, grid = image_patches(images, spec)
+            return self._encode(pixels, grid, len(images))
+        patches, grid = image_bytes(images, spec)
+        with self.clock.piece(), torch.no_grad(), fed_with_bytes(visual, spec, self._fold):
+            return self._encode(patches, grid, len(images))
+
+    def _encode(self, patches: torch.Tensor, grid: tuple[int, int, int], count: int) -> list[FrameFeatures]:
+        """patches: [count * t * h * w, columns], on the host; page-locked on the way to a GPU, so that nothing waits for the copy."""
+        if self.device.type == "cuda":
+            patches = patches.pin_memory()
+        grids = torch.tensor([grid] * count, dtype=torch.int64, device=self.device)
+        out = self.network.model.get_image_features(patches.to(self.device, non_blocking=True), grids)
         sizes = [len(embeds) for embeds in out.pooler_output]
         # transformers 5.23 splits the deep-stack features by frame, 5.17 gives one tensor per layer.
         deepstack = [
@@ -249,14 +278,10 @@ class Policy(nn.Module):
         return self._prefixes[state]
 
     def _run_prefix(self, tokens: PrefixTokens) -> Prefix:
-        decoder = self.decoder
-        prefix = Prefix(len(decoder.layers), decoder.scale)
-        ids, positions = tokens.ids.to(self.device), tokens.positions.to(self.device)
-        decoder.keys_and_values(
-            decoder.embed(ids), positions, prefix.collect, is_adapted=self.is_adapted,
+        return self.decoder.prefix(
+            tokens.ids.to(self.device), tokens.positions.to(self.device), is_adapted=self.is_adapted,
             is_checkpointing=self.is_checkpointing,
         )  # fmt: skip
-        return prefix
 
     def weight_version(self) -> int:
         """A number that grows whenever the adapter's weights change in place."""
@@ -288,9 +313,9 @@ class Policy(nn.Module):
     def values(self, prompts: Sequence[Prompt], features: Sequence[Sequence[FrameFeatures]]) -> torch.Tensor:
         """Value of prompts without a response (bootstrap). [B] float32."""
         empty = torch.empty(0, dtype=torch.int64)
-        values: torch.Tensor = self.value_head(
-            self.hidden_states(self.collate(prompts, [empty] * len(prompts), features))
-        )
+        batch = self.collate(prompts, [empty] * len(prompts), features)
+        with self.clock.piece():
+            values: torch.Tensor = self.value_head(self.hidden_states(batch))
         return values
 
     # -- acting -----------------------------------------------------------------------------------------------------
@@ -324,7 +349,9 @@ class Policy(nn.Module):
         shared, rows = prefix_of(prompts, self.image_token_id), range(len(prompts))
         longest = max(len(prompt.ids) for prompt in prompts) - shared + max_new_tokens
         generator = Generator(self, sampling, slots=len(prompts), capacity=longest)
-        generator.admit(rows, prompts, features, seeds, shared=shared)
+        with self.clock.piece():
+            generator.admit(rows, prompts, features, seeds, shared=shared)
         while generator.active:
-            generator.advance()
+            with self.clock.piece():
+                generator.advance()
         return generator.take(rows)

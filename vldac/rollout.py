@@ -1,13 +1,18 @@
-"""Collecting one update's steps: exactly T from every environment, all environments generated in one batch.
+"""Collecting one update's steps: exactly T from every environment.
 
 The hops are those of the design: env recv -> prompts -> act -> parse -> env send -> rollout buffer. What outlives an update is the
-native buffer (its frames, its counters) and the environments' own bytes; a rollout that was cut between two environment steps goes
-on from them as if nothing had happened.
+native buffer (its frames, its counters), the features of the frames that the next prompts show, and the environments' own bytes.
+
+`rollout.mode: sync` takes one step in all environments at a time, their responses generated in one batch; a rollout that was cut
+between two steps goes on from there as if nothing had happened. `async` (`vldac.continuous`) lets every environment go on as soon as
+its own response has ended; it is whole or not at all: one that was cut is taken back to where it began.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +20,29 @@ import torch
 
 from vldac import _core, seeding
 from vldac.config import TrainConfig
+from vldac.continuous import ContinuousPlay, check_env
 from vldac.data import EpisodeEnd, RolloutBatch
 from vldac.errors import EnvError, EnvHangError, NonFiniteError, Stopped
-from vldac.player import Answers, Player, Window
+from vldac.frames import Frame, StepFeatures, Window
+from vldac.outcomes import Outcomes
+from vldac.player import Answers, Player
 from vldac.policy import Policy
 from vldac.prompting import Prompt
 from vldac.spans import span
 from vldac.tracks import Tracker, has_map
+
+_PLACE = ("filled", "next_episode", "next_index", "next_shown")
+"""Columns of the buffer that say where an environment stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where an update began."""
+
+    env: bytes
+    place: dict[str, np.ndarray]
+    shown: list[list[Frame]]
+    seen: list[int]
 
 
 class Rollout:
@@ -32,10 +53,15 @@ class Rollout:
         self.num_envs: int = env.num_envs
         self.steps_per_env = config.rollout.steps_per_update // self.num_envs
         self.should_stop: Callable[[], bool] = lambda: False
+        if config.rollout.mode == "async":
+            check_env(env, config)
         self.player = Player(policy, env, config)
         self.env_ids = np.arange(self.num_envs)
-        self._before_hang: bytes | None = None
-        self._tracker: Tracker | None = None
+        self.tracker: Tracker | None = None
+        self._before_cut: bytes | None = None
+        """The environments' bytes to go on from, where they cannot be asked any more or have run ahead of the buffer"""
+        self._is_lost = False
+        """The environments have run ahead of the buffer and cannot be taken back."""
         self.begin_anew(rounds_done=0)
 
     def begin_anew(self, *, rounds_done: int) -> None:
@@ -44,100 +70,211 @@ class Rollout:
         # A run whose environments cannot be restored goes on with new episodes, seeded by where it stands.
         obs, _ = self.env.reset(seed=config.seed + rounds_done * self.num_envs)
         height, width = obs["image"].shape[1:3]
-        self.buffer = _core.RolloutBuffer(
-            self.num_envs, self.steps_per_env, height, width, config.env.num_images, config.rollout.max_new_tokens
+        self._start_buffer(
+            _core.RolloutBuffer(
+                self.num_envs, self.steps_per_env, height, width, config.env.num_images, config.rollout.max_new_tokens
+            )
         )
         self.buffer.begin(self.env_ids, obs["image"])
         self.rounds_done = rounds_done
         """Full buffers before this one."""
-        self.prompts: list[Prompt] = []
-        """[steps written], time-major: the prompts of the running buffer"""
-        self.value_inputs: list[torch.Tensor] = []
-        """One [E, H] per round written, as `Responses.value_input`: never computed twice, so a checkpoint holds them, too"""
+        self.player.frames.forget(self.env_ids)
+        self._is_lost = False
+
+    def _start_buffer(self, buffer: _core.RolloutBuffer) -> None:
+        policy = self.policy
+        self.buffer = buffer
+        self.prompts: list[list[Prompt]] = [[] for _ in range(self.num_envs)]
+        """Per environment, one per step written"""
+        self.windows: list[list[Window]] = [[] for _ in range(self.num_envs)]
+        """The features that those prompts show"""
+        self.value_input = torch.zeros(
+            self.num_envs, self.steps_per_env, policy.hidden_size, dtype=policy.dtype, device=policy.device
+        )
+        """[E, T, H], as `Responses.value_input`: never computed twice, so a checkpoint holds what is written, too"""
         self.episodes: list[EpisodeEnd] = []
 
     @property
     def steps_done(self) -> int:
         """Steps that every environment has taken since the start of the run."""
-        return int(self.rounds_done * self.steps_per_env + self.buffer.filled[0])
+        return int(self.rounds_done * self.steps_per_env + self.buffer.filled.min())
+
+    def counters(self, env_ids: np.ndarray) -> np.ndarray:
+        """[R] int64, steps that each of `env_ids` has taken since the start of the run: what its next draws are keyed by."""
+        counters: np.ndarray = self.rounds_done * self.steps_per_env + self.buffer.filled[env_ids]
+        return counters
+
+    def seeds(self, env_ids: np.ndarray) -> torch.Tensor:
+        """[R] int64, sampling seeds of the next responses."""
+        return seeding.response_seeds(self.config.seed, env_ids, self.counters(env_ids))
 
     def collect(self) -> RolloutBatch:
-        """Take T steps in every environment. Raises Stopped between two steps when `should_stop` says so."""
+        """Take T steps in every environment. Raises Stopped when `should_stop` says so: between two steps, or (async) at once."""
+        if self._is_lost:
+            self.begin_anew(rounds_done=self.rounds_done)
         if self.buffer.is_full:
-            self.buffer, self.prompts, self.value_inputs, self.episodes = self.buffer.next(), [], [], []
+            self._start_buffer(self.buffer.next())
             self.rounds_done += 1
         seconds: dict[str, float] = {}
-        self._tracker = Tracker(self.env, self.steps_per_env) if self._is_tracked() else None
+        self.policy.clock.begin()
+        self.tracker = Tracker(self.env, self.steps_per_env) if self._is_tracked() else None
         with span("encode", seconds):
-            windows = self._rebuild_windows()
-        while not self.buffer.is_full:
-            if self.should_stop():
-                raise Stopped(
-                    f"between two environment steps, {int(self.buffer.filled[0])} of {self.steps_per_env} taken"
-                )
-            windows.append(self._step(seconds))
+            self._refresh_frames()
+        stats = self._play_async(seconds) if self.config.rollout.mode == "async" else self._play_sync(seconds)
         with span("generate", seconds):
-            bootstrap = self._values(self.env.prompts(), [self.player.window.of(e) for e in self.env_ids])
+            prompts, windows = self.player.ask(self.env_ids)
+            bootstrap = self._values(prompts, windows)
+        idle = self.policy.clock.idle_frac()
+        if idle is not None:
+            stats["rollout/device_idle_frac"] = idle
         return RolloutBatch(
             buffer=self.buffer,
-            prompts=_env_major(self.prompts, self.num_envs),
-            features=[column[e] for e in self.env_ids for column in windows],
+            prompts=[prompt for own in self.prompts for prompt in own],
+            features=StepFeatures(self.policy, self.buffer, self.windows, self.player.frames.version),
             bootstrap=bootstrap,
-            value_input=torch.stack(self.value_inputs, dim=1).flatten(0, 1),
+            value_input=self.value_input.flatten(0, 1),
             episodes=list(self.episodes),
             seconds=seconds,
-            tracks=self._tracker.tracks() if self._tracker else None,
+            tracks=self.tracker.tracks() if self.tracker else None,
+            stats=stats,
         )
 
     def _is_tracked(self) -> bool:
         """Whether this update's trajectories are recorded, of an environment with a map."""
         return self.config.is_recorded(self.rounds_done + 1) and has_map(self.env)
 
-    def _rebuild_windows(self) -> list[list[Window]]:
-        """Encode the frames that the buffer holds, in the batches in which playing encodes them; return the written steps' windows.
-
-        Features never outlive an update: an uninterrupted run re-encodes here what a resumed one has to.
-        """
-        buffer, window, images = self.buffer, self.player.window, self.buffer.num_images
+    def _refresh_frames(self) -> None:
+        """Encode the frames that the buffer holds where no features are there, or those of another tower; else do nothing."""
+        buffer, frames, images = self.buffer, self.player.frames, self.buffer.num_images
+        if frames.is_current and all(frames.shown) and len(self.windows[0]) == buffer.filled[0]:
+            return
         first = buffer.shown.reshape(self.num_envs, -1)[:, 0] if buffer.filled[0] else buffer.next_shown
-        window.forget(self.env_ids)
+        before = self.rounds_done * self.steps_per_env
+        frames.forget(self.env_ids)
+        frames.seen = [before + 1 - int(count) for count in first]
         for slot in range(images):
             rows = np.flatnonzero(first >= images - slot)
             if len(rows):
-                window.see(buffer.frames[rows, slot], rows)
+                frames.see(buffer.frames[rows, slot], rows)
         ended = (buffer.terminated | buffer.truncated).reshape(self.num_envs, -1)
-        windows = []
+        self.windows = [[] for _ in range(self.num_envs)]
         for t in range(int(buffer.filled[0])):
-            windows.append([window.of(e) for e in self.env_ids])
+            for e in range(self.num_envs):
+                self.windows[e].append(frames.window(e))
             self.player.observe(buffer.frames[:, images + t], ended[:, t], self.env_ids)
-        return windows
 
-    def _step(self, seconds: dict[str, float]) -> list[Window]:
-        """Take one step in every environment and return the windows that the prompts showed."""
-        config, counter = self.config, self.steps_done
-        if self._tracker:
-            step, buffer = int(self.buffer.filled[0]), self.buffer
-            is_new = buffer.next_index == 0 if step else np.ones(self.num_envs, bool)
-            self._tracker.see(step, buffer.next_episode, is_new)
-        with span("generate", seconds):
-            seeds = seeding.response_seeds(config.seed, self.env_ids, counter)
-            answers = self.player.answer(self.env_ids, seeds, counter, seed=config.seed)
-        with span("env", seconds):
-            obs, reward, terminated, truncated, info = self._step_env(answers.action)
-        if config.env.fallback == "penalty":
-            reward = reward + np.where(answers.is_valid, 0.0, config.env.penalty)
-        self._check_rewards(reward)
-        ended = terminated | truncated
-        final = final_info(info, ended)
-        with span("generate", seconds):
-            final_value = self._final_values(truncated, info, final)
-        self._respond(answers)
-        self.buffer.observe(
-            self.env_ids, reward, terminated, truncated, final_value, np.array([f.get("success", False) for f in final], bool),
-            np.array([bool(f.get("fault")) for f in final]), obs["image"],
+    # -- one step at a time -----------------------------------------------------------------------------------------
+
+    def _play_sync(self, seconds: dict[str, float]) -> dict[str, float]:
+        while not self.buffer.is_full:
+            if self.should_stop():
+                raise Stopped(
+                    f"between two environment steps, {int(self.buffer.filled[0])} of {self.steps_per_env} taken"
+                )
+            self.track(self.env_ids)
+            with span("generate", seconds):
+                answers = self.player.answer(
+                    self.env_ids, self.seeds(self.env_ids), self.counters(self.env_ids), seed=self.config.seed
+                )
+            with span("env", seconds):
+                came = Outcomes.of(self._step_env(answers.action), self.env_ids)
+            self.respond(self.env_ids, answers)
+            self.receive(came, seconds)
+        return {}
+
+    def _step_env(self, actions: np.ndarray) -> Any:
+        """Step the environments, and remember their state before it if one of them does not come back."""
+        before = self.env_state()
+        try:
+            return self.env.step(actions)
+        except EnvHangError:
+            self._before_cut = before
+            raise
+
+    def env_state(self) -> bytes:
+        """The environments' own bytes between two steps; empty where they have none."""
+        if self._before_cut is not None or not hasattr(self.env, "get_state"):
+            return self._before_cut or b""
+        return bytes(self.env.get_state())
+
+    # -- row by row -------------------------------------------------------------------------------------------------
+
+    def _play_async(self, seconds: dict[str, float]) -> dict[str, float]:
+        start = _Start(
+            env=self.env_state(),
+            place={name: getattr(self.buffer, name).copy() for name in _PLACE},
+            shown=[list(own) for own in self.player.frames.shown],
+            seen=list(self.player.frames.seen),
+        )
+        play = ContinuousPlay(self, seconds)
+        tick = time.perf_counter()
+        try:
+            return play.run() | {"rollout/wait_frac": seconds["wait"] / (time.perf_counter() - tick)}
+        except (Stopped, KeyboardInterrupt):
+            self._take_back(start)
+            play.receive_all()
+            self._restore_env(start)
+            raise
+        except Exception:
+            self._take_back(start)
+            self._before_cut = start.env
+            raise
+
+    def _take_back(self, start: _Start) -> None:
+        """Forget the running buffer's steps."""
+        for name in _PLACE:
+            getattr(self.buffer, name)[:] = start.place[name]
+        self._start_buffer(self.buffer)
+        frames = self.player.frames
+        frames.forget(self.env_ids)
+        frames.seen = list(start.seen)
+        for own, shown in zip(frames.shown, start.shown, strict=True):
+            own.extend(shown)
+
+    def _restore_env(self, start: _Start) -> None:
+        if start.env:
+            self.env.set_state(start.env)
+        else:
+            self._is_lost = True
+
+    # -- rows, however many -----------------------------------------------------------------------------------------
+
+    def track(self, env_ids: np.ndarray) -> None:
+        """Note where the agents of `env_ids` are, before their next steps, if this update is tracked."""
+        if self.tracker:
+            step, buffer = self.buffer.filled[env_ids], self.buffer
+            is_new = (buffer.next_index[env_ids] == 0) | (step == 0)
+            self.tracker.see(env_ids, step, buffer.next_episode[env_ids], is_new)
+
+    def respond(self, env_ids: np.ndarray, answers: Answers) -> None:
+        """Write what the policy said in `env_ids` [R]; the steps are complete once `receive` has their outcomes."""
+        said, at = answers.said, torch.from_numpy(env_ids)
+        self.value_input[at, torch.from_numpy(self.buffer.filled[env_ids])] = said.value_input
+        offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in said.ids])])
+        self.buffer.respond(
+            env_ids, torch.cat(said.ids).numpy(), torch.cat(said.logprob).numpy(), offsets, answers.action,
+            answers.status, answers.is_valid, said.has_end, said.entropy.numpy(), said.value.double().numpy(),
         )  # fmt: skip
-        self.prompts += answers.prompts
-        self.value_inputs.append(answers.said.value_input)
+        for e, prompt, window in zip(env_ids.tolist(), answers.prompts, answers.windows, strict=True):
+            self.prompts[e].append(prompt)
+            self.windows[e].append(window)
+
+    def receive(self, came: Outcomes, seconds: dict[str, float]) -> None:
+        """Write what came of the last responses of some environments, and look at their next observations."""
+        config, buffer, env_ids = self.config, self.buffer, came.env_ids
+        reward = came.reward
+        if config.env.fallback == "penalty":
+            is_valid = buffer.is_valid.reshape(self.num_envs, -1)[env_ids, buffer.filled[env_ids]]
+            reward = reward + np.where(is_valid, 0.0, config.env.penalty)
+        self._check(came, reward)
+        with span("generate", seconds):
+            final_value = self._final_values(came)
+        final = came.final
+        buffer.observe(
+            env_ids, reward, came.terminated, came.truncated, final_value,
+            np.array([f.get("success", False) for f in final], bool), np.array([bool(f.get("fault")) for f in final]),
+            came.images,
+        )  # fmt: skip
         self.episodes += [
             EpisodeEnd(
                 success=bool(f["success"]), episode_return=float(f["return"]), length=int(f["length"]),
@@ -146,76 +283,33 @@ class Rollout:
             for f in final if f
         ]  # fmt: skip
         with span("encode", seconds):
-            self.player.observe(obs["image"], ended, self.env_ids)
-        return answers.windows
+            self.player.observe(came.images, came.ended, env_ids)
 
-    def _step_env(self, actions: np.ndarray) -> Any:
-        """Step the environments, and remember their state before it if one of them does not come back."""
-        before = self.env_state()
-        try:
-            return self.env.step(actions)
-        except EnvHangError:
-            self._before_hang = before
-            raise
+    def _values(self, prompts: Sequence[Prompt], windows: Sequence[Window]) -> np.ndarray:
+        return self.policy.values(prompts, windows).double().cpu().numpy()
 
-    def env_state(self) -> bytes:
-        """The environments' own bytes between two steps; empty where they have none."""
-        if self._before_hang is not None or not hasattr(self.env, "get_state"):
-            return self._before_hang or b""
-        return bytes(self.env.get_state())
-
-    def _respond(self, answers: Answers) -> None:
-        said = answers.said
-        offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in said.ids])])
-        self.buffer.respond(
-            self.env_ids, torch.cat(said.ids).numpy(), torch.cat(said.logprob).numpy(), offsets, answers.action,
-            answers.status, answers.is_valid, said.has_end, said.entropy.numpy(), said.value.double().numpy(),
-        )  # fmt: skip
-
-    def _values(self, messages: list[Any], windows: list[Window]) -> np.ndarray:
-        return self.policy.values(self.player.prompts(messages, windows), windows).double().cpu().numpy()
-
-    def _final_values(self, truncated: np.ndarray, info: dict[str, Any], final: list[dict[str, Any]]) -> np.ndarray:
-        """[E] float64: values of the final observations of truncated episodes (autoreset has already replaced them), else 0."""
-        values, rows = np.zeros(self.num_envs), np.flatnonzero(truncated)
+    def _final_values(self, came: Outcomes) -> np.ndarray:
+        """[R] float64: values of the final observations of truncated episodes (autoreset has already replaced them), else 0."""
+        values, rows = np.zeros(len(came.env_ids)), np.flatnonzero(came.truncated)
         if self.config.algorithm.timeout == "bootstrap" and len(rows):
-            images = np.stack([info["final_obs"][e]["image"] for e in rows])
-            windows = self.player.window.ending_with(images, rows)
-            values[rows] = self._values([final[e]["prompt"] for e in rows], windows)
+            env_ids = came.env_ids[rows]
+            windows = self.player.frames.ending_with(np.stack([came.final_images[i] for i in rows]), env_ids)
+            prompts = self.player.prompts([came.final[i]["prompt"] for i in rows], windows, env_ids)
+            values[rows] = self._values(prompts, windows)
         return values
 
-    def _check_rewards(self, reward: np.ndarray) -> None:
-        bad = np.flatnonzero(~np.isfinite(reward))
+    def _check(self, came: Outcomes, reward: np.ndarray) -> None:
+        bad, size = np.flatnonzero(~np.isfinite(reward)), self.buffer.frames.shape[2:]
         if len(bad):
             raise NonFiniteError(
                 expected="finite rewards",
-                got=f"{reward[bad[0]]} from environment {bad[0]}",
-                where=f"{self.config.env.id}, step {self.steps_done}",
+                got=f"{reward[bad[0]]} from environment {came.env_ids[bad[0]]}",
+                where=f"{self.config.env.id}, step {self.counters(came.env_ids)[bad[0]]}",
                 do="fix the environment; its reward never reached the loss",
             )
-
-
-def _env_major(time_major: list[Any], num_envs: int) -> list[Any]:
-    return [time_major[i] for e in range(num_envs) for i in range(e, len(time_major), num_envs)]
-
-
-def final_info(info: dict[str, Any], ended: np.ndarray) -> list[dict[str, Any]]:
-    """Split Gymnasium's batched final_info: one dictionary per environment, empty where no episode ended."""
-    final = info.get("final_info")
-    if final is None and ended.any():
-        raise EnvError(
-            expected="final_info for an episode that ended (same-step autoreset)",
-            got="none",
-            where=f"environment {int(np.flatnonzero(ended)[0])}",
-            do="wrap the environment with autoreset_mode=SAME_STEP",
-        )
-    return [_of_one(final, e) if final and ended[e] else {} for e in range(len(ended))]
-
-
-def _of_one(batch: dict[str, Any], row: int) -> dict[str, Any]:
-    """One environment's entries; dictionaries are batched inside, and masks begin with "_"."""
-    return {
-        key: _of_one(values, row) if isinstance(values, dict) else values[row]
-        for key, values in batch.items()
-        if not key.startswith("_")
-    }
+        if came.images.shape[1:] != size:
+            raise EnvError(
+                expected=f"frames {list(size)}, as at the start of the run", got=str(list(came.images.shape[1:])),
+                where=f"{self.config.env.id}, environments {came.env_ids.tolist()}",
+                do="make the environment draw at one size, or set env.image_size",
+            )  # fmt: skip

@@ -13,9 +13,12 @@ def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, PURPOSES[purpose], *counters])))
 
 
-def response_seeds(seed: int, env_ids: np.ndarray, step: int, *, purpose: str = "response") -> torch.Tensor:
-    """Return one int64 sampling seed per environment for its step number `step`. Shape [E]."""
+def response_seeds(
+    seed: int, env_ids: np.ndarray, step: int | np.ndarray, *, purpose: str = "response"
+) -> torch.Tensor:
+    """Return one int64 sampling seed per environment for its step number `step` (one for all, or [E]). Shape [E]."""
     words = [
-        np.random.SeedSequence([seed, PURPOSES[purpose], int(e), step]).generate_state(1, np.uint64)[0] for e in env_ids
+        np.random.SeedSequence([seed, PURPOSES[purpose], int(e), int(t)]).generate_state(1, np.uint64)[0]
+        for e, t in zip(env_ids, np.broadcast_to(step, len(env_ids)), strict=True)
     ]
     return torch.from_numpy((np.array(words, np.uint64) >> np.uint64(1)).astype(np.int64))

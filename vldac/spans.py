@@ -9,10 +9,16 @@ docs/profiling.md.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import importlib.util
+import os
 from collections.abc import Iterator, Mapping, MutableMapping
+from pathlib import Path
 from time import perf_counter
 
 import torch
+
+from vldac import _core
 
 _is_traced = False
 
@@ -57,3 +63,36 @@ def traced() -> Iterator[None]:
         yield
     finally:
         _is_traced = False
+
+
+def name_native_ranges() -> str | None:
+    """Let the environments' threads open NVTX ranges, too: "env step", "env reset", "env draw". Returns the library used, or None.
+
+    The native core links no CUDA, so the two functions are looked for in NVIDIA's tools library: the file in VLDAC_NVTX, one that the
+    linker knows, or one in NVIDIA's Python packages, which CUDA builds of torch bring. Without one there are no such ranges.
+    """
+    for path in _nvtx_libraries():
+        try:
+            library = ctypes.CDLL(path)
+            push, pop = library.nvtxRangePushA, library.nvtxRangePop
+        except (OSError, AttributeError):
+            continue
+        _libraries.append(library)
+        _core.set_range_functions(*(ctypes.cast(function, ctypes.c_void_p).value or 0 for function in (push, pop)))
+        return path
+    return None
+
+
+_libraries: list[ctypes.CDLL] = []
+"""Kept loaded: native threads may be inside."""
+
+
+def _nvtx_libraries() -> Iterator[str]:
+    if named := os.environ.get("VLDAC_NVTX"):
+        yield named
+        return
+    yield from ("libnvToolsExt.so.1", "libnvToolsExt.so")
+    spec = importlib.util.find_spec("nvidia")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for name in ("libnvToolsExt.so*", "libnvtx3interop.so*"):
+            yield from sorted(map(str, Path(folder).glob(f"*/lib/{name}")))

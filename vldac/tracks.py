@@ -44,14 +44,17 @@ class Tracker:
         self.poses = np.full((env.num_envs, steps, 3), np.nan)
         self.maps: dict[tuple[int, int], MapView] = {}
 
-    def see(self, step: int, episodes: np.ndarray, is_new: np.ndarray) -> None:
-        """Note the poses before step `step` of the update; where `is_new` [E] bool, also the map of `episodes` [E] int64."""
-        self.poses[:, step] = self.env.poses()
-        envs = np.flatnonzero(is_new)
+    def see(self, env_ids: np.ndarray, step: np.ndarray, episodes: np.ndarray, is_new: np.ndarray) -> None:
+        """Note the poses of `env_ids` [R] before steps `step` [R] of the update; if `is_new` [R], also the maps of `episodes` [R]."""
+        is_all = len(env_ids) == self.env.num_envs
+        self.poses[env_ids, step] = self.env.poses() if is_all else self.env.poses(env_ids)
+        envs = env_ids[is_new]
         if len(envs):
             pictures, frames = self.env.map_view(*MAP_SIZE, envs)
-            for e, picture, frame in zip(envs.tolist(), pictures, frames.tolist(), strict=True):
-                self.maps[e, int(episodes[e])] = MapView(picture.copy(), _frame(frame))
+            for e, episode, picture, frame in zip(
+                envs.tolist(), episodes[is_new].tolist(), pictures, frames.tolist(), strict=True
+            ):
+                self.maps[e, episode] = MapView(picture.copy(), _frame(frame))
 
     def tracks(self) -> Tracks:
         """What was noted."""

@@ -23,7 +23,7 @@ from vldac.optim import adam, cosine
 from vldac.player import build_env
 from vldac.policy import Policy, pick_device
 from vldac.rollout import Rollout
-from vldac.spans import span, time_metrics
+from vldac.spans import name_native_ranges, span, time_metrics
 from vldac.update import OldLogprobs, Updater, epoch_plan, score
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Trainer:
         self.config = config
         self.device = pick_device(config.device)
         self.policy = Policy(model, config.model, device=self.device, seed=config.seed)
+        if self.device.type == "cuda":
+            name_native_ranges()
         self.env = env if env is not None else build_env(config)
         self.rollout = Rollout(self.policy, self.env, config)
         rates = {"policy": config.optim.lr, "value": config.optim.value_lr}
@@ -184,7 +186,7 @@ def rollout_metrics(batch: RolloutBatch) -> dict[str, float]:
         "rollout/fault_frac": float(buffer.fault.mean()),
         "rollout/repetition_frac": _repetition(batch),
     }
-    metrics |= time_metrics(batch.seconds)
+    metrics |= batch.stats | time_metrics(batch.seconds)
     if episodes:
         successes = sum(e.success for e in episodes)
         low, high = wilson_interval(successes, len(episodes))

@@ -48,7 +48,7 @@ def token_batch(policy: Policy, batch: RolloutBatch, rows: Rows) -> TokenBatch:
     return policy.collate(
         [batch.prompts[r] for r in rows],
         [batch.response(r) for r in rows],
-        [batch.features[r] for r in rows],
+        batch.features_of(rows),
     )
 
 

@@ -179,12 +179,12 @@ class PyPool {
     visit(env_ids, width, height, [&](size_t row, const Env& env) { env.render_depth(metres + row * count, width, height); });
     return result;
   }
-  py::array_t<double> poses() {
-    auto result = py::array_t<double>(std::vector<py::ssize_t>{static_cast<py::ssize_t>(pool_.num_envs()), 3});
+  py::array_t<double> poses(const SafeArray<int64_t>& env_ids) {
+    auto result = py::array_t<double>(std::vector<py::ssize_t>{env_ids.size(), 3});
     double* values = result.mutable_data();
-    pool_.visit([&](size_t i, const Env& env) {
+    pool_.visit(view_of(env_ids), [&](size_t row, const Env& env) {
       auto pose = env.pose();
-      std::copy(pose.begin(), pose.end(), values + i * 3);
+      std::copy(pose.begin(), pose.end(), values + row * 3);
     });
     return result;
   }
@@ -221,15 +221,9 @@ class PyPool {
   template <class Look>
   void visit(const SafeArray<int64_t>& env_ids, int width, int height, Look&& look) {
     if (width < 1 || height < 1 || width > (1 << 14) || height > (1 << 14)) throw std::invalid_argument("a picture's sides: expected 1 to 16384 pixels");
-    const int64_t* ids = env_ids.data();
-    auto count = static_cast<size_t>(env_ids.size());
-    for (size_t row = 0; row < count; ++row)
-      if (ids[row] < 0 || ids[row] >= static_cast<int64_t>(pool_.num_envs())) throw std::invalid_argument("environment " + std::to_string(ids[row]) + " does not exist");
+    auto ids = view_of(env_ids);
     py::gil_scoped_release release;
-    pool_.visit([&](size_t i, const Env& env) {
-      for (size_t row = 0; row < count; ++row)
-        if (ids[row] == static_cast<int64_t>(i)) look(row, env);
-    });
+    pool_.visit(ids, look);
   }
   template <class Call>
   py::object call(Call&& make) {
@@ -303,7 +297,7 @@ void bind_envs(py::module_& module) {
       .def("pictures", &PyPool::pictures, py::arg("env_ids"), py::arg("width"), py::arg("height"))
       .def("maps", &PyPool::maps, py::arg("env_ids"), py::arg("width"), py::arg("height"))
       .def("depths", &PyPool::depths, py::arg("env_ids"), py::arg("width"), py::arg("height"))
-      .def("poses", &PyPool::poses)
+      .def("poses", &PyPool::poses, py::arg("env_ids"))
       .def("has_map", &PyPool::has_map)
       .def("save", &PyPool::save)
       .def("load", &PyPool::load, py::arg("state"))

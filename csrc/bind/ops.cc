@@ -2,6 +2,7 @@
 #include "bind/bind.h"
 #include "core/action_parse.h"
 #include "core/pack.h"
+#include "core/ranges.h"
 #include "core/rng.h"
 
 namespace vldac::bind {
@@ -98,6 +99,13 @@ py::tuple plan(const Array<int64_t>& lengths, int64_t max_rows, int64_t max_toke
 }  // namespace
 
 void bind_ops(py::module_& module) {
+  module.def(
+      "set_range_functions",
+      [](uintptr_t push, uintptr_t pop) {
+        range_functions.pop = reinterpret_cast<RangeFunctions::Pop>(pop);
+        range_functions.push = reinterpret_cast<RangeFunctions::Push>(push);
+      },
+      py::arg("push"), py::arg("pop"));
   py::class_<Pcg64>(module, "Pcg64")
       .def(py::init([](const std::vector<uint64_t>& entropy) { return Pcg64(SeedSequence(entropy)); }), py::arg("entropy"))
       .def("uniform", [](Pcg64& self, double low, double high) { return self.uniform(low, high); }, py::arg("low") = 0.0,

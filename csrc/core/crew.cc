@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/ranges.h"
+
 namespace vldac {
 
 namespace {
@@ -71,6 +73,7 @@ void Crew::run(uint32_t env, Beat& beat, uint8_t* scratch) {
   Batch* batch = ticket.batch;
   size_t row = ticket.row;
   try {
+    Range range(ticket.command == Command::kStep ? "env step" : "env reset");
     switch (ticket.command) {
       case Command::kStep: runner.step(ticket.action, *frames, scratch); break;
       case Command::kSeed: runner.seed(ticket.seed); break;
@@ -86,6 +89,7 @@ void Crew::run(uint32_t env, Beat& beat, uint8_t* scratch) {
     row = position % batch_size;
   }
   try {
+    Range range("env draw");
     runner.write(*batch, row, *frames, scratch);
   } catch (...) {
     break_with(current_error());

@@ -320,6 +320,13 @@ void Pool::visit(const std::function<void(size_t, const Env&)>& look) {
   for (size_t i = 0; i < num_envs(); ++i) look(i, crew_->runners[i]->env());
 }
 
+void Pool::visit(std::span<const int64_t> env_ids, const std::function<void(size_t, const Env&)>& look) {
+  Exclusive guard(*this);
+  check_ids(env_ids);
+  if (all_) throw PoolMisuse("a look at the environments: a step or reset was interrupted: receive it first");
+  for (size_t row = 0; row < env_ids.size(); ++row) look(row, crew_->runners[static_cast<size_t>(env_ids[row])]->env());
+}
+
 void Pool::prompts(std::span<const int64_t> env_ids, std::string& text, std::vector<int64_t>& offsets) {
   Exclusive guard(*this);
   check_ids(env_ids);

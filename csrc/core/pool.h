@@ -84,6 +84,8 @@ class Pool {
   void prompts(std::span<const int64_t> env_ids, std::string& text, std::vector<int64_t>& offsets);
   // Look at every environment, one after the other; none may be in flight.
   void visit(const std::function<void(size_t, const Env&)>& look);
+  // Look at some, look(row, environment); the others may be in flight.
+  void visit(std::span<const int64_t> env_ids, const std::function<void(size_t, const Env&)>& look);
   // Of the present observations; see Runner::frame_id.
   std::vector<int64_t> frame_ids();
   std::vector<int64_t> episode_ids();

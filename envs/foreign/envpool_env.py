@@ -23,7 +23,7 @@ from gymnasium.vector.utils import batch_space
 from vldac.envs.foreign.image_view import is_picture
 from vldac.envs.foreign.model_face import ModelFace, Prompt, check_template, checked_names, picture_size
 from vldac.envs.text_steps import TextSteps
-from vldac.envs.vector_arguments import array_actions, mode_of, rows_of_mask, seeds_of
+from vldac.envs.vector_arguments import array_actions, mode_of, rows_of_ids, rows_of_mask, seeds_of
 
 from vldac.errors import EnvError, nearest
 
@@ -127,10 +127,10 @@ class EnvPoolVectorEnv(TextSteps, VectorEnv[Any, Any, Any]):
         self._ended = ended
         return self._copy(), reward, terminated, truncated, extra | self._info
 
-    def prompts(self) -> list[list[dict[str, Any]]]:
-        """Chat messages per environment, with one image item for the present picture. Raises EnvError where there is none."""
+    def prompts(self, env_ids: Sequence[int] | np.ndarray | None = None) -> list[list[dict[str, Any]]]:
+        """Chat messages of `env_ids` (None: all), with one image item for the picture. Raises EnvError where there is none."""
         _ = self.image_size
-        return [self._messages(e) for e in range(self.num_envs)]
+        return [self._messages(e) for e in rows_of_ids(env_ids, self.num_envs).tolist()]
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -15,10 +15,10 @@ from gymnasium.vector import AutoresetMode
 from vldac.envs.foreign.model_face import ModelFace, Prompt, check_template, checked_names, picture_size
 from vldac.envs.foreign.shared_memory import DictSlots
 from vldac.envs.foreign.values import encode
-from vldac.envs.foreign.worker_pool import WorkerSettings
+from vldac.envs.foreign.worker_pool import IDLE, WorkerSettings
 from vldac.envs.foreign.workers import WorkerVectorEnv
 from vldac.envs.text_steps import TextSteps
-from vldac.envs.vector_arguments import mode_of
+from vldac.envs.vector_arguments import mode_of, rows_of_ids
 
 from vldac.errors import EnvError, nearest
 
@@ -57,19 +57,29 @@ class GymnasiumVectorEnv(TextSteps, WorkerVectorEnv):
         """(width, height) in pixels of obs["image"]. Raises EnvError where there is no picture."""
         return picture_size(self.single_observation_space, self.env_id)
 
-    def prompts(self) -> list[list[dict[str, Any]]]:
-        """Chat messages per environment, with one image item for the present picture. Raises EnvError where there is none."""
+    def prompts(self, env_ids: Sequence[int] | np.ndarray | None = None) -> list[list[dict[str, Any]]]:
+        """Chat messages of `env_ids` (None: all), with one image item for the present picture. Raises EnvError where there is none.
+
+        Those that are named must not be in flight; the others may.
+        """
         _ = self.image_size
         pool = self._pool
         with pool.alone():
+            rows = rows_of_ids(env_ids, self.num_envs)
+            if env_ids is not None and (pool.state[rows] != IDLE).any():
+                raise EnvError(
+                    expected="environments that are not in flight",
+                    got=f"environment {int(rows[pool.state[rows] != IDLE][0])}", where="prompts",
+                    do="receive their answers first",
+                )  # fmt: skip
             parts = pool.obs.parts.items() if isinstance(pool.obs, DictSlots) else ()
-            slots = pool.shown_slots(np.arange(self.num_envs))
+            slots = pool.shown_slots(rows)
             return [
                 self._face.messages(
                     env=e, step=int(pool.length[e]), info=self.infos[e],
-                    texts={key: part.read(int(slots[e])) for key, part in parts if key != "image"},
+                    texts={key: part.read(int(slot)) for key, part in parts if key != "image"},
                 )
-                for e in range(self.num_envs)
+                for e, slot in zip(rows.tolist(), slots, strict=True)
             ]  # fmt: skip
 
     def _text_seed(self) -> int:

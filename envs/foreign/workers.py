@@ -130,6 +130,11 @@ class WorkerVectorEnv(VectorEnv[Any, Any, Any]):
         self._pool.close()
 
     @property
+    def batch_size(self) -> int:
+        """Environments of one `recv`."""
+        return self.settings.batch_size
+
+    @property
     def worker_pids(self) -> list[int]:
         """Process ids of the workers."""
         return [worker.pid for worker in self._pool.workers]

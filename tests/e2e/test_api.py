@@ -20,7 +20,7 @@ from vldac.envs import make
 from vldac.errors import CheckpointError, ConfigError
 from vldac.evaluation import play_episodes, summarise
 from vldac.model import load_model
-from vldac.rollout import final_info
+from vldac.outcomes import final_info
 from vldac.trainer import Trainer
 
 

@@ -45,7 +45,7 @@ def assert_same(ours: Trainer, theirs: Trainer) -> None:
 
 
 def without_times(line: dict) -> dict:
-    return {key: value for key, value in line.items() if not key.startswith(("time/", "memory/"))}
+    return {key: value for key, value in line.items() if not key.startswith(("time/", "memory/", "rollout/wait_frac"))}
 
 
 def with_window(config: TrainConfig, num_images: int) -> TrainConfig:

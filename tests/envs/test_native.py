@@ -181,7 +181,7 @@ def test_pictures_for_people_have_any_size_and_change_nothing() -> None:
     alone = make("gym_cards/NumberLine-v0", 3, image_size=(300, 200))
     assert np.array_equal(large, alone.reset(seed=4)[0]["image"][[2, 0]])
     assert env.get_state() == before
-    with pytest.raises(EnvError, match="does not exist"):
+    with pytest.raises(EnvError, match="expected 0 to 2, got 3"):
         env.pictures(30, 30, np.array([3]))
     with pytest.raises(EnvError, match="a map"):
         env.map_view(30, 30)

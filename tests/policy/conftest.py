@@ -113,26 +113,30 @@ def make_policy(checkpoint: Path) -> Callable[..., Policy]:
 
 
 @torch.no_grad()
-def randomise(policy: Policy, seed: int = 5) -> None:
+def randomise(policy: Policy, seed: int = 5, scale: float = 0.2) -> None:
     """Give the adapter and the value head weights that act: a fresh adapter changes nothing, a fresh head says 0."""
     generator = torch.Generator().manual_seed(seed)
     for _, parameter in policy.lora_parameters():
-        parameter.normal_(0.0, 0.2, generator=generator)
+        parameter.normal_(0.0, scale, generator=generator)
     for parameter in policy.value_head.parameters():
         parameter.normal_(0.0, 0.3, generator=generator)
 
 
 @pytest.fixture(scope="session")
-def randomise_weights() -> Callable[[Policy], None]:
+def randomise_weights() -> Callable[..., None]:
     return randomise
 
 
 class Rows:
-    """Prompts of different length with one, two and no images, their frames, and random responses."""
+    """Prompts of different length with one, two and no images, their frames, and random responses.
+
+    Images first as the paper has them, or behind an instruction that all rows share.
+    """
 
     def __init__(
-        self, policy: Policy, *, images: tuple[int, ...] = (1, 2, 0, 3), size: tuple[int, int] = (84, 56)
-    ) -> None:
+        self, policy: Policy, *, images: tuple[int, ...] = (1, 2, 0, 3), size: tuple[int, int] = (84, 56),
+        instruction: str = "",
+    ) -> None:  # fmt: skip
         rng = np.random.default_rng(1)
         self.images = images
         self.frames = rng.integers(0, 256, (sum(images), size[1], size[0], 3), dtype=np.uint8)
@@ -141,8 +145,9 @@ class Rows:
         self.features: list[list[FrameFeatures]] = []
         first = 0
         for row, count in enumerate(images):
-            content = [{"type": "image"}] * count + [{"type": "text", "text": TEXTS[row % 3]}]
-            messages = [{"role": "user", "content": content}]
+            shared = [{"type": "text", "text": instruction}] if instruction else []
+            content = [*shared, *[{"type": "image"}] * count, {"type": "text", "text": TEXTS[row % 3]}]
+            messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
             own = list(range(first, first + count))
             self.prompts.append(policy.encoder.encode(messages, own, features[0].grid))
             self.features.append([features[i] for i in own])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vldac.errors import ModelError
-from vldac.fold import fed_with_bytes, fold_patch_embed
+from vldac.fold import KeptFold, fed_with_bytes, fold_patch_embed
 from vldac.model import VisionLanguageModel, load_model
 from vldac.policy import Policy
 from vldac.prompting import image_bytes, image_patches
@@ -135,3 +135,15 @@ def test_a_tower_of_another_shape_is_refused(model: VisionLanguageModel) -> None
     for vision, spec in ((model.network.model.visual, other), (model.network.model.language_model, model.spec)):
         with pytest.raises(ModelError, match=r"a vision tower whose patch_embed\.proj is a Conv3d"):
             fold_patch_embed(vision, spec)
+
+
+def test_a_kept_fold_is_made_again_for_weights_that_moved_or_were_replaced(model: VisionLanguageModel) -> None:
+    vision, kept = model.network.model.visual, KeptFold()
+    first = kept.of(vision, model.spec)
+    assert kept.of(vision, model.spec) is first
+    with torch.no_grad():
+        vision.patch_embed.proj.weight.mul_(2)
+    moved = kept.of(vision, model.spec)
+    assert torch.equal(moved.weight, 2 * first.weight)
+    vision.patch_embed.proj.weight = torch.nn.Parameter(vision.patch_embed.proj.weight.detach() / 2)
+    assert torch.equal(kept.of(vision, model.spec).weight, first.weight)
