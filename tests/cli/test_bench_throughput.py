@@ -144,10 +144,10 @@ def test_the_tiny_model_has_prompts_of_the_wanted_length(tmp_path: Path, tokens:
 def test_prompts_say_the_text_of_their_number_of_pictures() -> None:
     texts = ["one picture", "two pictures", "three pictures"]
     arguments = {"id": "MiniWorld-OneRoom-v0", "max_episode_steps": 5}
-    env = WithTexts(make_env(EnvConfig(**arguments), 2, num_threads=1), texts)
+    env = WithTexts(make_env(EnvConfig(**arguments), 2, num_threads=1, batch_size=1), texts)
 
-    def said() -> list[str]:
-        return [part["text"] for messages in env.prompts() for part in messages[0]["content"] if "text" in part]
+    def said(*which: object) -> list[str]:
+        return [part["text"] for messages in env.prompts(*which) for part in messages[0]["content"] if "text" in part]
 
     env.reset(seed=0)
     assert said() == [texts[0]] * 2 and env.num_envs == 2
@@ -160,6 +160,10 @@ def test_prompts_say_the_text_of_their_number_of_pictures() -> None:
     assert 0 < taken.max() < 12, "an episode ended on the way"
     env.reset(seed=1)
     assert said() == [texts[0]] * 2
+    for _ in range(2):  # one environment alone, as an asynchronous rollout steps it
+        env.send(np.zeros(1, np.int64), np.array([1]))
+        env.recv()
+    assert said() == [texts[0], texts[2]] and said(np.array([1])) == [texts[2]]
     env.close()
 
 
@@ -252,7 +256,7 @@ def stand_in(tmp_path: Path, monkeypatch) -> list[str]:
 
 
 def test_the_original_is_asked_for_every_round_and_its_prompts_are_ours(vldac, tmp_path, stand_in) -> None:
-    row, out = row_of(vldac, tmp_path, "train", "--rounds", "2", *stand_in)
+    row, out = row_of(vldac, tmp_path, "train", "--rounds", "2", "--switches", *stand_in)
     sides = row["cases"][0]["sides"]
     assert next(iter(sides)) == "original" and "original" in out
     assert sides["original"]["env_steps_per_s"]["all_in"]["rounds"] == [0.5, 0.5]
