@@ -167,8 +167,6 @@ def _sides(arguments: ThroughputArguments) -> dict[str, Measured]:
     """Name to what is measured, ours only."""
     if arguments.switches:
         return {name: Measured(what="", settings=overrides) for name, overrides in ladder().items()}
-    if "env.prompt_layout" not in setting_types():
-        return {"images_first": Measured(what=LAYOUTS["images_first"], settings={})}
     return {layout: Measured(what=what, settings={"env.prompt_layout": layout}) for layout, what in LAYOUTS.items()}
 
 
