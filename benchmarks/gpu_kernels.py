@@ -3,10 +3,11 @@
     python benchmarks/gpu_kernels.py --third-party DIR    # DIR: unpacked wheels of the others; 8 minutes on one GPU
     TRITON_INTERPRET=1 python benchmarks/gpu_kernels.py --device cpu --quick --out DIR     # every line of it, at toy shapes
 
-Order: the machine's ceilings (copy, an 8192^3 product, the head's two products), the open questions (rate of the fp32-output product,
-rate of the second product, bandwidth of the row kernel, bits across batch sizes, chunk sizes), then per shape, number of rows and
-regime all providers round-robin, then checks that only a GPU can make (no host sync, graph capture, offsets beyond 2^31 elements,
-compute-sanitizer with --sanitizer). Results are written after every part, so that a run that is cut keeps what it has.
+Order: the machine's ceilings (copy, an 8192^3 product, the head's two products), the open questions (rate of the fp32-output
+product, rate of the second product, bandwidth of the row kernel, bits across batch sizes, chunk sizes), checks that only a GPU can
+make (no host sync, graph capture, offsets beyond 2^31 elements), the decoder's layers (`gpu_decoder.py`), then per shape, number of
+rows and regime all providers round-robin, at last compute-sanitizer with --sanitizer. Results are written after every part, so that a
+run that is cut keeps what it has.
 
 A row: milliseconds (median, 20th and 80th percentile), TFLOP/s on the FLOPs needed (2P forward and backward with a frozen head,
 P = 2 N H V; 1P for scoring), share of the measured product ceiling, ratio to the two products of the same shapes in the same rounds,
@@ -36,6 +37,7 @@ from torch import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import gpu_decoder  # noqa: E402
 import gpu_kernel_providers as who  # noqa: E402
 
 from vldac.provenance import commit, processor_name, versions  # noqa: E402
@@ -183,6 +185,7 @@ def main(argv: list[str] | None = None) -> int:
     section(record, arguments.out, "ceilings", lambda: ceilings(machine, shapes))
     section(record, arguments.out, "answers", lambda: answers(machine, shapes))
     section(record, arguments.out, "checks", lambda: checks(machine, shapes))
+    section(record, arguments.out, "decoder", lambda: decoder(machine, shapes, record))
     for place, cell in enumerate(cells):
         cost = record["seconds_per_cell"][-1] if record["seconds_per_cell"] else 0.0
         if machine.left() < 1.2 * cost:
@@ -587,6 +590,16 @@ def print_row(row: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
+def decoder(machine: Machine, shapes: dict[str, tuple[int, int]], record: dict[str, Any]) -> dict[str, Any]:
+    """Layers of a decoder, see `gpu_decoder`."""
+    from vldac.kernels import triton_decoder_tier
+
+    reason = triton_decoder_tier.unavailable(machine.device, machine.dtype)
+    if reason is not None:
+        return {"triton": reason}
+    return gpu_decoder.measure(machine, shapes, record["ceilings"].get("copy_tb_s", 1.0))
+
+
 # Checks that only a GPU can make.
 
 
@@ -601,7 +614,7 @@ def checks(machine: Machine, shapes: dict[str, tuple[int, int]]) -> dict[str, An
     found: dict[str, Any] = {}
     for name, check in {
         "no_host_sync": no_host_sync, "sampler_in_a_graph": sampler_graph, "linear_logprob_in_a_graph": head_graph,
-        "far_offsets": far_offsets, "sampler_ms": sampler_time,
+        "decoding_attention_in_a_graph": attention_graph, "far_offsets": far_offsets, "sampler_ms": sampler_time,
     }.items():  # fmt: skip
         try:
             found[name] = check(machine, width, size)
@@ -700,6 +713,24 @@ def head_graph(machine: Machine, width: int, size: int) -> str:
     replay()
     for got, want in zip(outputs, score(triton_tier, hidden, weight, chunk_rows=FEW_ROWS), strict=True):
         torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-2)
+    return "ok"
+
+
+def attention_graph(machine: Machine, width: int, size: int) -> str:
+    """Captured once, decoding attention serves other lengths and waits for nothing."""
+    from vldac.kernels import triton_decoder_tier
+
+    query, key, value, slot, length, *shared = gpu_decoder.slot_problem(machine, gpu_decoder.SHAPES["toy"])
+
+    def attend() -> tuple[Tensor]:
+        return (triton_decoder_tier.slot_attention(query, key, value, slot, length, *shared, 0.25),)
+
+    replay, outputs = captured(machine, attend)
+    for least in (1, 3):
+        length.fill_(least)
+        with sync_is_an_error(machine):
+            replay()
+        torch.testing.assert_close(outputs[0], attend()[0], atol=0, rtol=0)
     return "ok"
 
 

@@ -137,10 +137,10 @@ def prefix_attention(
         pair.append(rows.transpose(1, 2))
     if query.is_cuda:  # where grouped heads with a mask have no fused kernel
         pair = [t.repeat_interleave(query.shape[1] // t.shape[1], 1) for t in pair]
+    mask = (at.seen if seen is None else seen)[:, None]
     out = torch.nn.functional.scaled_dot_product_attention(
-        query[at.queries].transpose(1, 2), *pair, attn_mask=(at.seen if seen is None else seen)[:, None], scale=scale,
-        enable_gqa=not query.is_cuda,
-    )  # fmt: skip
+        query[at.queries].transpose(1, 2), pair[0], pair[1], attn_mask=mask, scale=scale, enable_gqa=not query.is_cuda
+    )
     return out.transpose(1, 2).flatten(0, 1)[at.query_places], lse
 
 
@@ -184,7 +184,7 @@ def prefix_attention_backward(
         for_shared[0] += (slope_before.mT @ q).sum(0)
         for_shared[1] += (share_before.mT @ above).sum(0)
         for_query = (slope_before @ shared[0] + own_slope @ k).reshape(-1, heads, asked, width)
-        parts.append(tuple(t.transpose(1, 2) for t in (for_query, own_slope.mT @ q, own_share.mT @ above)))  # type: ignore[arg-type]
+        parts.append(tuple(t.transpose(1, 2) for t in (for_query, own_slope.mT @ q, own_share.mT @ above)))
     found = [torch.cat(pieces).flatten(0, 1) for pieces in zip(*parts, strict=True)]
     gradients = [found[0][at.query_places], *(t[at.token_places] for t in found[1:])]
     gradients += [t.transpose(0, 1).contiguous() for t in for_shared] if prefix_key is not None else []

@@ -64,7 +64,7 @@ def recorded_launches() -> list[tuple[str, Launch]]:
         for options in ({}, other):
             with recording() as launches:
                 _run_everything(width, size, **options)
-                _run_decoder(width, *DECODERS[name], options.get("dtype", torch.bfloat16))
+                _run_decoder(width, *DECODERS[name], torch.float32 if "dtype" in options else torch.bfloat16)
             for launch in launches:
                 label = name + (", column bias, soft-cap" if "is_bent" in options else ", float32" if options else "")
                 found.setdefault(repr(_describe(launch)), (label, launch))

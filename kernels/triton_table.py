@@ -67,8 +67,9 @@ def turn_warps(items: int) -> int:
 
 
 def key_block(dtype: torch.dtype, width: int) -> tuple[int, int]:
-    """(keys of a block, warps) of decoding attention: 16 KiB of keys, at least 16 of them."""
-    return max(16, min(64, 16384 // (dtype.itemsize * power_of_two(width)))), 4
+    """(keys of a block, warps) of decoding attention: 8192 numbers, a quarter in float32, which has no tensor cores to hold them."""
+    most = 8192 if dtype.itemsize == 2 else 2048
+    return max(16, min(64, most // power_of_two(width))), 4
 
 
 def chunk_rows(

@@ -13,20 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from vldac.errors import SelfCheckError
-from vldac.kernels import slot_attention
+from vldac.kernels import prefix_attention, slot_attention
 
 
 class Prefix:
     """Keys and values of the tokens that all rows share; `collect` is the `Attend` that fills it."""
 
-    def __init__(self, num_layers: int, scale: float) -> None:
+    def __init__(self, num_layers: int, scale: float, backend: str = "auto") -> None:
         self.key: list[torch.Tensor | None] = [None] * num_layers
         """one [P, kv heads, D] per layer, rotated"""
         self.value: list[torch.Tensor | None] = [None] * num_layers
-        self._scale = scale
+        self._scale, self._backend = scale, backend
 
     def collect(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Causal attention of the prefix's own tokens. Keeps what it is given."""
@@ -34,11 +33,8 @@ class Prefix:
             self.key[layer], self.value[layer] = key, value
         if not len(query):
             return query
-        q, k, v = (part.transpose(0, 1)[None] for part in (query, key, value))
-        out = functional.scaled_dot_product_attention(
-            q, k, v, is_causal=True, scale=self._scale, enable_gqa=query.shape[1] != key.shape[1]
-        )
-        return out[0].transpose(0, 1)
+        one = torch.tensor([0, len(key)])
+        return prefix_attention(query, key, value, None, None, one, scale=self._scale, backend=self._backend)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,65 +56,20 @@ class RowAttention:
     """Attention of packed rows behind an optional prefix: an `Attend` of the update, of the reference and of the prefill."""
 
     def __init__(
-        self, layout: RowLayout, prefix: Prefix | None, *, num_layers: int, scale: float, device: torch.device
+        self, layout: RowLayout, prefix: Prefix | None, *, num_layers: int, scale: float, backend: str = "auto"
     ) -> None:
-        self._layout, self._prefix, self._last, self._scale = layout, prefix, num_layers - 1, scale
-        self._whole = _Padding.of(layout.offsets, layout.offsets, device)
-        self._kept = _Padding.of(layout.offsets, layout.kept, device)
+        """backend: of the operator; see `vldac.kernels.prefix_attention`."""
+        self._layout, self._prefix, self._last = layout, prefix, num_layers - 1
+        self._scale, self._backend = scale, backend
 
     def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """[N, heads, D]; in the last layer the queries are those of the kept tokens."""
-        queries = self._kept if layer == self._last else self._whole
-        prefix = self._prefix
-        q = queries.pad(query)
-        k, v = self._whole.pad(key), self._whole.pad(value)
-        if prefix is not None:
-            k, v = (
-                torch.cat([shared[layer].transpose(0, 1).expand(len(own), -1, -1, -1), own], dim=2)
-                for shared, own in ((prefix.key, k), (prefix.value, v))
-            )
-        out = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=queries.mask(k.shape[2]), scale=self._scale, enable_gqa=query.shape[1] != key.shape[1]
+        layout, prefix = self._layout, self._prefix
+        queries = layout.kept if layer == self._last else layout.offsets
+        shared = (None, None) if prefix is None else (prefix.key[layer], prefix.value[layer])
+        return prefix_attention(
+            query, key, value, *shared, layout.offsets, queries, scale=self._scale, backend=self._backend
         )
-        return queries.unpad(out)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Padding:
-    """Rows of queries, left-aligned on a rectangle [R, S]."""
-
-    take: torch.Tensor
-    """[R, S] int64, packed place of each entry; padding repeats a row's last token"""
-    put: torch.Tensor
-    """[N] int64, flat place on the rectangle of each packed token"""
-    column: torch.Tensor
-    """[R, S] int64, place of each query inside its row"""
-    width: int
-    """longest row, in keys"""
-
-    @classmethod
-    def of(cls, offsets: torch.Tensor, kept: torch.Tensor, device: torch.device) -> _Padding:
-        rows, counts = offsets.diff(), kept.diff()
-        width = int(counts.max()) if len(counts) else 0
-        column = torch.arange(width)[None]
-        inside = column < counts[:, None]
-        take = kept[:-1, None] + torch.minimum(column, (counts[:, None] - 1).clamp(min=0))
-        put = inside.flatten().nonzero()[:, 0]
-        at = (rows - counts)[:, None] + column
-        return cls(take=take.to(device), put=put.to(device), column=at.to(device), width=int(rows.max()))
-
-    def pad(self, packed: torch.Tensor) -> torch.Tensor:
-        """[N, heads, D] to [R, heads, S, D]."""
-        return packed[self.take].transpose(1, 2)
-
-    def unpad(self, padded: torch.Tensor) -> torch.Tensor:
-        """[R, heads, S, D] to [N, heads, D]."""
-        return padded.transpose(1, 2).flatten(0, 1)[self.put]
-
-    def mask(self, num_keys: int) -> torch.Tensor:
-        """[R, 1, S, keys] bool: the prefix, and the row up to the query itself."""
-        shared = num_keys - self.width
-        return torch.arange(num_keys, device=self.column.device) <= self.column[:, None, :, None] + shared
 
 
 class SlotCache:

@@ -264,7 +264,7 @@ def _clone_loss(
     batch = collate(prompts, responses, none, device, network.config.image_token_id)
     decoder, shared = Decoder(network, model.name), batch.prefix
     prefix = None if shared is None else decoder.prefix(shared.ids, shared.positions, is_adapted=False)
-    attend = RowAttention(batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, device=device)
+    attend = RowAttention(batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale)
     inputs = decoder.embed(batch.input_ids).index_copy(0, batch.image_index, embeds)
     hidden = decoder(inputs, batch.positions, attend, is_adapted=False, keep=batch.keep)
     loss = functional.cross_entropy(network.lm_head(hidden), batch.targets)

@@ -122,7 +122,7 @@ class Decoder:
         self, ids: torch.Tensor, positions: torch.Tensor, *, is_adapted: bool, is_checkpointing: bool = False
     ) -> Prefix:
         """Return keys and values of shared tokens: ids [P] int64, positions [3, P]. The last layer ends with them."""
-        prefix = Prefix(len(self.layers), self.scale)
+        prefix = Prefix(len(self.layers), self.scale, self.backend)
         nothing = torch.empty(0, dtype=torch.int64, device=ids.device)
         self(
             self.embed(ids), positions, prefix.collect, is_adapted=is_adapted, keep=nothing,

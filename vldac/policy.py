@@ -231,7 +231,7 @@ class Policy(nn.Module):
         decoder = self.decoder
         prefix = None if batch.prefix is None else self.prefix(batch.prefix)
         rows = RowAttention(
-            batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, device=self.device
+            batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, backend=decoder.backend
         )
         inputs, deepstack = self._embed(batch)
         return decoder(

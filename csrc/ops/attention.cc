@@ -53,7 +53,7 @@ float* transpose_all(const AttentionKernels& kernels, const AttentionSizes& size
   float* to = scratch_of<which>(sizes.kv_heads * blocks * size);
   parallel_for(sizes.kv_heads * blocks, 8, [&](size_t part) {
     size_t head = part / blocks, at = part % blocks * kKeyBlock;
-    kernels.transpose(keys.at(at, head), keys.row_stride, std::min(kKeyBlock, count - at), sizes.width, to + part * size);
+    kernels.transpose(keys, at, head, std::min(kKeyBlock, count - at), sizes.width, to + part * size);
   });
   return to;
 }
@@ -89,20 +89,20 @@ void slot_attention(const AttentionKernels& kernels, const SlotProblem& problem)
 
 void packed_attention(const AttentionKernels& kernels, const PackedProblem& problem, const PackedResults& results) {
   const AttentionSizes& sizes = problem.sizes;
-  const float* transposed = transpose_all<0>(kernels, sizes, problem.prefix.key, problem.prefix.count);
-  const size_t head_size = key_blocks(problem.prefix.count) * sizes.width * kKeyBlock;
+  const float* transposed = transpose_all<0>(kernels, sizes, problem.prefix.key, problem.shared());
+  const size_t head_size = problem.shared() * sizes.width;
   parallel_for(problem.rows * sizes.kv_heads, 1, [&](size_t part) {
     size_t row = part / sizes.kv_heads, head = part % sizes.kv_heads;
-    kernels.attend_row(problem, transposed + head * head_size, row, head, results, scratch_of<1>(forward_scratch(sizes, problem.tokens(row))));
+    kernels.attend_row(problem, transposed + head * head_size, row, head, results, scratch_of<1>(forward_scratch(sizes, problem.joined(row))));
   });
 }
 
 void packed_attention_gradient(const AttentionKernels& kernels, const PackedProblem& problem, const PackedUpstream& upstream,
                                const PackedGradients& gradients) {
   const AttentionSizes& sizes = problem.sizes;
-  const size_t count = problem.prefix.count, head_size = key_blocks(count) * sizes.width * kKeyBlock, share_size = count * sizes.width;
-  const float* keys = transpose_all<0>(kernels, sizes, problem.prefix.key, count);
-  const float* values = transpose_all<2>(kernels, sizes, problem.prefix.value, count);
+  const size_t count = problem.prefix.count, head_size = problem.shared() * sizes.width, share_size = count * sizes.width;
+  const float* keys = transpose_all<0>(kernels, sizes, problem.prefix.key, problem.shared());
+  const float* values = transpose_all<2>(kernels, sizes, problem.prefix.value, problem.shared());
   const size_t shares = std::min(problem.rows, kShares), all = shares * sizes.kv_heads * share_size;
   float *key_shares = scratch_of<3>(2 * all), *value_shares = key_shares + all;
   parallel_for(shares * sizes.kv_heads, 1, [&](size_t part) {
@@ -111,7 +111,7 @@ void packed_attention_gradient(const AttentionKernels& kernels, const PackedProb
     std::fill_n(prefix.grad_key, share_size, 0.0f);
     std::fill_n(prefix.grad_value, share_size, 0.0f);
     for (size_t row = problem.rows * share / shares; row < problem.rows * (share + 1) / shares; ++row)
-      kernels.attend_row_gradient(problem, prefix, row, head, upstream, gradients, scratch_of<1>(backward_scratch(sizes, problem.tokens(row))));
+      kernels.attend_row_gradient(problem, prefix, row, head, upstream, gradients, scratch_of<1>(backward_scratch(sizes, problem.joined(row))));
   });
   if (count == 0) return;
   add_shares(sizes, count, shares, key_shares, gradients.prefix_key);

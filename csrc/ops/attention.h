@@ -67,6 +67,10 @@ struct PackedProblem {
 
   size_t tokens(size_t row) const { return static_cast<size_t>(offsets[row + 1] - offsets[row]); }
   size_t queries(size_t row) const { return static_cast<size_t>(query_offsets[row + 1] - query_offsets[row]); }
+  // Keys of the prefix in whole blocks; the others come before a row's own in the same blocks, so that no vector is filled up twice.
+  size_t shared() const { return prefix.count / kKeyBlock * kKeyBlock; }
+  size_t tail() const { return prefix.count % kKeyBlock; }
+  size_t joined(size_t row) const { return tail() + tokens(row); }
 };
 
 struct PackedResults {
@@ -83,7 +87,7 @@ struct PackedGradients {
   OutputHeads query, key, value, prefix_key, prefix_value;
 };
 
-// Some rows' gradients of one kv head's prefix, [prefix, width] each, and the transposed blocks of its keys and values.
+// Some rows' gradients of one kv head's prefix, [prefix, width] each, and the transposed blocks of its shared keys and values.
 struct PrefixShare {
   const float *keys, *values;
   float *grad_key, *grad_value;
@@ -93,21 +97,21 @@ struct PrefixShare {
 inline size_t query_tokens(const AttentionSizes& sizes) { return kQueryBlock / sizes.group() > 0 ? kQueryBlock / sizes.group() : 1; }
 inline size_t query_rows(const AttentionSizes& sizes) { return query_tokens(sizes) * sizes.group(); }
 inline size_t key_blocks(size_t keys) { return (keys + kKeyBlock - 1) / kKeyBlock; }
-// Items of scratch of a row with that many tokens.
-inline size_t forward_scratch(const AttentionSizes& sizes, size_t tokens) {
-  return query_rows(sizes) * (2 * sizes.width + kKeyBlock + kStateItems) + key_blocks(tokens) * kKeyBlock * sizes.width;
+// Items of scratch of a row with that many joined keys.
+inline size_t forward_scratch(const AttentionSizes& sizes, size_t joined) {
+  return query_rows(sizes) * (2 * sizes.width + kKeyBlock + kStateItems) + key_blocks(joined) * kKeyBlock * sizes.width;
 }
-inline size_t backward_scratch(const AttentionSizes& sizes, size_t tokens) {
-  return query_rows(sizes) * (3 * sizes.width + 2 * kKeyBlock + 2) + 2 * key_blocks(tokens) * kKeyBlock * sizes.width;
+inline size_t backward_scratch(const AttentionSizes& sizes, size_t joined) {
+  return query_rows(sizes) * (3 * sizes.width + 2 * kKeyBlock + 2) + 2 * key_blocks(joined) * kKeyBlock * sizes.width;
 }
 
 // One instruction set.
 struct AttentionKernels {
-  // Keys [n, width], n <= kKeyBlock, as [width, kKeyBlock], zeros behind the last.
-  void (*transpose)(const float* keys, ptrdiff_t row_stride, size_t n, size_t width, float* to);
+  // Keys first ... first + n - 1 of a head, n <= kKeyBlock, as [width, kKeyBlock], zeros behind the last.
+  void (*transpose)(const InputHeads& keys, size_t first, size_t head, size_t n, size_t width, float* to);
   // Rows first ... first + count - 1 of one kv head; transposed: the prefix of that head in blocks of kKeyBlock keys.
   void (*attend_slots)(const SlotProblem& problem, const float* transposed, size_t kv_head, size_t first, size_t count, float* scratch);
-  // One row and one kv head.
+  // One row and one kv head; transposed: the shared keys of that head.
   void (*attend_row)(const PackedProblem& problem, const float* transposed, size_t row, size_t kv_head, const PackedResults& results,
                      float* scratch);
   // Writes the row's gradients of that head, adds to those of the prefix.

@@ -108,19 +108,36 @@ VLDAC_INLINE void exchange(Float* v) {
   }
 }
 
-VLDAC_FN void transpose(const float* keys, ptrdiff_t row_stride, size_t n, size_t width, float* to) {
+// The first `tail` of some keys of a head (of the prefix), then others (a row's own).
+struct JoinedRows {
+  const InputHeads *before, *own;
+  size_t before_first, own_first, tail, head;
+
+  VLDAC_INLINE const float* at(size_t i) const {
+    return i < tail ? before->at(before_first + i, head) : own->at(own_first + i - tail, head);
+  }
+};
+
+// Rows first ... first + n - 1, n <= kKeyBlock, as columns, zeros behind them.
+VLDAC_FN void transpose_joined(const JoinedRows& rows, size_t first, size_t n, size_t width, float* to) {
   for (size_t row = 0; row < kKeyBlock; row += kLanes) {
-    size_t count = row < n ? std::min(kLanes, n - row) : 0;
+    const size_t count = row < n ? std::min(kLanes, n - row) : 0;
+    const float* from[kLanes] = {};
+    for (size_t i = 0; i < count; ++i) from[i] = rows.at(first + row + i);
     for (size_t at = 0; at < width; at += kLanes) {
       Float block[kLanes] = {};
 #pragma GCC unroll 16
       for (size_t i = 0; i < kLanes; ++i)
-        if (i < count) block[i] = load<Float>(keys + static_cast<ptrdiff_t>(row + i) * row_stride + at);
+        if (i < count) block[i] = load<Float>(from[i] + at);
       exchange(block);
 #pragma GCC unroll 16
       for (size_t i = 0; i < kLanes; ++i) store(to + (at + i) * kKeyBlock + row, block[i]);
     }
   }
+}
+
+VLDAC_FN void transpose(const InputHeads& keys, size_t first, size_t head, size_t n, size_t width, float* to) {
+  transpose_joined({&keys, &keys, 0, first, 0, head}, 0, n, width, to);
 }
 
 // Sums of kLanes keys with a query; whole: all of them exist, else those behind `last` repeat it.
@@ -250,38 +267,39 @@ VLDAC_FN void attend_slots(const SlotProblem& problem, const float* transposed, 
 // A block of a row's queries: its first token, counted among the row's queries, and how many.
 struct QueryBlock {
   size_t first, tokens, queries;
-  size_t position;  // of the first token in its row
+  size_t position;  // of the first token among the joined keys
 
-  // Own keys that query number i sees of those from `at` on.
-  size_t seen(size_t i, size_t group, size_t at) const {
+  // Joined keys that query number i sees of n from `at` on.
+  VLDAC_INLINE size_t seen(size_t i, size_t group, size_t at, size_t n) const {
     size_t end = position + i / group + 1;
-    return end > at ? end - at : 0;
+    return std::min(n, end > at ? end - at : 0);
   }
-  size_t keys() const { return position + tokens; }
+  VLDAC_INLINE size_t keys() const { return position + tokens; }
 };
 
 VLDAC_INLINE QueryBlock block_of(const PackedProblem& problem, size_t row, size_t first) {
   size_t tokens = std::min(query_tokens(problem.sizes), problem.queries(row) - first);
-  return {first, tokens, tokens * problem.sizes.group(), problem.tokens(row) - problem.queries(row) + first};
+  return {first, tokens, tokens * problem.sizes.group(), problem.joined(row) - problem.queries(row) + first};
 }
 
 VLDAC_INLINE size_t whole_vectors(size_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
-VLDAC_FN void transpose_blocks(const InputHeads& rows, size_t first, size_t head, size_t count, size_t width, float* to) {
-  for (size_t at = 0; at < count; at += kKeyBlock, to += width * kKeyBlock)
-    transpose(rows.at(first + at, head), rows.row_stride, std::min(kKeyBlock, count - at), width, to);
+VLDAC_FN void transpose_blocks(const JoinedRows& rows, size_t count, size_t width, float* to) {
+  for (size_t at = 0; at < count; at += kKeyBlock, to += width * kKeyBlock) transpose_joined(rows, at, std::min(kKeyBlock, count - at), width, to);
 }
 
 VLDAC_FN void attend_row(const PackedProblem& problem, const float* transposed, size_t row, size_t kv_head, const PackedResults& results,
                          float* scratch) {
   const AttentionSizes& sizes = problem.sizes;
-  const size_t width = sizes.width, group = sizes.group(), most = query_rows(sizes);
+  const KeyValues &prefix = problem.prefix, &own = problem.own;
+  const size_t width = sizes.width, group = sizes.group(), most = query_rows(sizes), shared = problem.shared();
   const size_t first_token = static_cast<size_t>(problem.offsets[row]), first_query = static_cast<size_t>(problem.query_offsets[row]);
   float *query = scratch, *out = query + most * width, *scores = out + most * width;
   auto* states = reinterpret_cast<Online*>(scores + most * kKeyBlock);
-  float* own = reinterpret_cast<float*>(states + most);
-  const Factor queries{query, static_cast<ptrdiff_t>(width), 1}, shares{scores, kKeyBlock, 1};
-  transpose_blocks(problem.own.key, first_token, kv_head, problem.queries(row) ? problem.tokens(row) : 0, width, own);
+  float* joined = scores + most * (kKeyBlock + kStateItems);
+  const Factor queries{query, static_cast<ptrdiff_t>(width), 1};
+  if (problem.queries(row) == 0) return;
+  transpose_blocks({&prefix.key, &own.key, shared, first_token, problem.tail(), kv_head}, problem.joined(row), width, joined);
   for (size_t at_query = 0; at_query < problem.queries(row); at_query += query_tokens(sizes)) {
     const QueryBlock block = block_of(problem, row, at_query);
     for (size_t i = 0; i < block.queries; ++i) {
@@ -289,22 +307,22 @@ VLDAC_FN void attend_row(const PackedProblem& problem, const float* transposed, 
       std::fill_n(out + i * width, width, 0.0f);
       states[i] = {};
     }
-    const float* keys = transposed;
-    for (size_t at = 0; at < problem.prefix.count; at += kKeyBlock, keys += width * kKeyBlock) {
-      size_t n = std::min(kKeyBlock, problem.prefix.count - at);
-      multiply(queries, keys, kKeyBlock, block.queries, width, whole_vectors(n), scores, kKeyBlock, false);
-      for (size_t i = 0; i < block.queries; ++i) absorb(scores + i * kKeyBlock, n, n, states[i], out + i * width, width);
-      multiply(shares, problem.prefix.value.at(at, kv_head), static_cast<size_t>(problem.prefix.value.row_stride), block.queries, n, width, out,
-               width, true);
+    for (size_t at = 0; at < shared; at += kKeyBlock) {
+      multiply(queries, transposed + at * width, kKeyBlock, block.queries, width, kKeyBlock, scores, kKeyBlock, false);
+      for (size_t i = 0; i < block.queries; ++i) absorb(scores + i * kKeyBlock, kKeyBlock, kKeyBlock, states[i], out + i * width, width);
+      multiply({scores, kKeyBlock, 1}, prefix.value.at(at, kv_head), static_cast<size_t>(prefix.value.row_stride), block.queries, kKeyBlock, width,
+               out, width, true);
     }
-    keys = own;
-    for (size_t at = 0; at < block.keys(); at += kKeyBlock, keys += width * kKeyBlock) {
-      size_t n = std::min(kKeyBlock, block.keys() - at);
-      multiply(queries, keys, kKeyBlock, block.queries, width, whole_vectors(n), scores, kKeyBlock, false);
+    for (size_t at = 0; at < block.keys(); at += kKeyBlock) {
+      const size_t n = std::min(kKeyBlock, block.keys() - at), tail = at < problem.tail() ? problem.tail() - at : 0;
+      multiply(queries, joined + at * width, kKeyBlock, block.queries, width, whole_vectors(n), scores, kKeyBlock, false);
       for (size_t i = 0; i < block.queries; ++i)
-        absorb(scores + i * kKeyBlock, std::min(n, block.seen(i, group, at)), n, states[i], out + i * width, width);
-      multiply(shares, problem.own.value.at(first_token + at, kv_head), static_cast<size_t>(problem.own.value.row_stride), block.queries, n,
-               width, out, width, true);
+        absorb(scores + i * kKeyBlock, block.seen(i, group, at, n), n, states[i], out + i * width, width);
+      if (tail)
+        multiply({scores, kKeyBlock, 1}, prefix.value.at(shared, kv_head), static_cast<size_t>(prefix.value.row_stride), block.queries, tail, width,
+                 out, width, true);
+      multiply({scores + tail, kKeyBlock, 1}, own.value.at(first_token + at + tail - problem.tail(), kv_head),
+               static_cast<size_t>(own.value.row_stride), block.queries, n - tail, width, out, width, true);
     }
     for (size_t i = 0; i < block.queries; ++i) {
       size_t token = first_query + block.first + i / group, head = kv_head * group + i % group;
@@ -321,18 +339,17 @@ struct Backward {
   size_t queries, width;
 };
 
-// Through n keys whose transposed block and whose rows are given; grad_key, grad_value [n, width] and b.gradient are added to.
-// causal: the block of queries, which see keys from number `at` on as far as their own token; nullptr: all of them.
-VLDAC_FN void go_back(const Backward& b, const float* keys_across, const float* values_across, const float* keys, size_t key_stride, size_t n,
-                      const QueryBlock* causal, size_t group, size_t at, float* grad_key, size_t grad_key_stride, float* grad_value,
-                      size_t grad_value_stride) {
-  const size_t whole = whole_vectors(n), width = b.width;
-  const auto row = static_cast<ptrdiff_t>(width);
-  multiply({b.query, row, 1}, keys_across, kKeyBlock, b.queries, width, whole, b.shares, kKeyBlock, false);
-  multiply({b.upstream, row, 1}, values_across, kKeyBlock, b.queries, width, whole, b.slopes, kKeyBlock, false);
+// shares = e^(score - lse) and slopes = d loss / d score of n keys whose transposed block is given. causal: the block of queries, which
+// see the joined keys from number `at` on as far as their own token; nullptr: all of them.
+VLDAC_FN void find_slopes(const Backward& b, const float* keys, const float* values, size_t n, const QueryBlock* causal, size_t group,
+                          size_t at) {
+  const size_t whole = whole_vectors(n);
+  const auto row = static_cast<ptrdiff_t>(b.width);
+  multiply({b.query, row, 1}, keys, kKeyBlock, b.queries, b.width, whole, b.shares, kKeyBlock, false);
+  multiply({b.upstream, row, 1}, values, kKeyBlock, b.queries, b.width, whole, b.slopes, kKeyBlock, false);
   for (size_t i = 0; i < b.queries; ++i) {
     float *share = b.shares + i * kKeyBlock, *slope = b.slopes + i * kKeyBlock;
-    const auto seen = static_cast<int32_t>(causal ? std::min(n, causal->seen(i, group, at)) : n);
+    const auto seen = static_cast<int32_t>(causal ? causal->seen(i, group, at, n) : n);
     Float lse = floats(b.lse[i]), along = floats(b.along[i]);
     for (size_t j = 0; j < whole; j += kLanes) {
       Float p = exp_of(load<Float>(share + j) - lse);
@@ -341,9 +358,15 @@ VLDAC_FN void go_back(const Backward& b, const float* keys_across, const float* 
       store(slope + j, p * (load<Float>(slope + j) - along));
     }
   }
-  multiply({b.shares, 1, kKeyBlock}, b.upstream, width, n, b.queries, width, grad_value, grad_value_stride, true);
-  multiply({b.slopes, 1, kKeyBlock}, b.query, width, n, b.queries, width, grad_key, grad_key_stride, true);
-  multiply({b.slopes, kKeyBlock, 1}, keys, key_stride, b.queries, n, width, b.gradient, width, true);
+}
+
+// Adds what columns `from` ... from + n - 1 of shares and slopes give: to n keys and values, whose gradients lie at to_key and to_value,
+// and, through keys, to the queries.
+VLDAC_FN void add_gradients(const Backward& b, size_t from, size_t n, const float* keys, ptrdiff_t key_stride, float* to_key,
+                            ptrdiff_t to_key_stride, float* to_value, ptrdiff_t to_value_stride) {
+  multiply({b.shares + from, 1, kKeyBlock}, b.upstream, b.width, n, b.queries, b.width, to_value, static_cast<size_t>(to_value_stride), true);
+  multiply({b.slopes + from, 1, kKeyBlock}, b.query, b.width, n, b.queries, b.width, to_key, static_cast<size_t>(to_key_stride), true);
+  multiply({b.slopes + from, kKeyBlock, 1}, keys, static_cast<size_t>(key_stride), b.queries, n, b.width, b.gradient, b.width, true);
 }
 
 VLDAC_INLINE float dot(const float* a, const float* b, size_t n) {
@@ -352,10 +375,11 @@ VLDAC_INLINE float dot(const float* a, const float* b, size_t n) {
   return sum_of(sum);
 }
 
-VLDAC_FN void attend_row_gradient(const PackedProblem& problem, const PrefixShare& prefix, size_t row, size_t kv_head,
+VLDAC_FN void attend_row_gradient(const PackedProblem& problem, const PrefixShare& share, size_t row, size_t kv_head,
                                   const PackedUpstream& upstream, const PackedGradients& gradients, float* scratch) {
   const AttentionSizes& sizes = problem.sizes;
-  const size_t width = sizes.width, group = sizes.group(), most = query_rows(sizes), tokens = problem.tokens(row);
+  const KeyValues &prefix = problem.prefix, &own = problem.own;
+  const size_t width = sizes.width, group = sizes.group(), most = query_rows(sizes), shared = problem.shared(), count = problem.joined(row);
   const size_t first_token = static_cast<size_t>(problem.offsets[row]), first_query = static_cast<size_t>(problem.query_offsets[row]);
   Backward b{};
   b.width = width;
@@ -366,15 +390,15 @@ VLDAC_FN void attend_row_gradient(const PackedProblem& problem, const PrefixShar
   b.slopes = b.shares + most * kKeyBlock;
   b.lse = b.slopes + most * kKeyBlock;
   b.along = b.lse + most;
-  float *keys = b.along + most, *values = keys + key_blocks(tokens) * kKeyBlock * width;
-  for (size_t i = 0; i < tokens; ++i) {
+  float *keys = b.along + most, *values = keys + key_blocks(count) * kKeyBlock * width;
+  for (size_t i = 0; i < problem.tokens(row); ++i) {
     std::fill_n(gradients.key.at(first_token + i, kv_head), width, 0.0f);
     std::fill_n(gradients.value.at(first_token + i, kv_head), width, 0.0f);
   }
   if (problem.queries(row) == 0) return;
-  transpose_blocks(problem.own.key, first_token, kv_head, tokens, width, keys);
-  transpose_blocks(problem.own.value, first_token, kv_head, tokens, width, values);
-  const size_t block_size = width * kKeyBlock;
+  transpose_blocks({&prefix.key, &own.key, shared, first_token, problem.tail(), kv_head}, count, width, keys);
+  transpose_blocks({&prefix.value, &own.value, shared, first_token, problem.tail(), kv_head}, count, width, values);
+  const auto step = static_cast<ptrdiff_t>(width);
   for (size_t at_query = 0; at_query < problem.queries(row); at_query += query_tokens(sizes)) {
     const QueryBlock block = block_of(problem, row, at_query);
     b.queries = block.queries;
@@ -387,15 +411,21 @@ VLDAC_FN void attend_row_gradient(const PackedProblem& problem, const PrefixShar
       b.lse[i] = upstream.lse[token * sizes.heads + head];
       b.along[i] = dot(above, upstream.out.at(token, head), width);
     }
-    for (size_t at = 0; at < problem.prefix.count; at += kKeyBlock)
-      go_back(b, prefix.keys + at / kKeyBlock * block_size, prefix.values + at / kKeyBlock * block_size, problem.prefix.key.at(at, kv_head),
-              static_cast<size_t>(problem.prefix.key.row_stride), std::min(kKeyBlock, problem.prefix.count - at), nullptr, group, 0,
-              prefix.grad_key + at * width, width, prefix.grad_value + at * width, width);
-    for (size_t at = 0; at < block.keys(); at += kKeyBlock)
-      go_back(b, keys + at / kKeyBlock * block_size, values + at / kKeyBlock * block_size, problem.own.key.at(first_token + at, kv_head),
-              static_cast<size_t>(problem.own.key.row_stride), std::min(kKeyBlock, block.keys() - at), &block, group, at,
-              gradients.key.at(first_token + at, kv_head), static_cast<size_t>(gradients.key.row_stride),
-              gradients.value.at(first_token + at, kv_head), static_cast<size_t>(gradients.value.row_stride));
+    for (size_t at = 0; at < shared; at += kKeyBlock) {
+      find_slopes(b, share.keys + at * width, share.values + at * width, kKeyBlock, nullptr, group, 0);
+      add_gradients(b, 0, kKeyBlock, prefix.key.at(at, kv_head), prefix.key.row_stride, share.grad_key + at * width, step,
+                    share.grad_value + at * width, step);
+    }
+    for (size_t at = 0; at < block.keys(); at += kKeyBlock) {
+      const size_t n = std::min(kKeyBlock, block.keys() - at), tail = at < problem.tail() ? problem.tail() - at : 0;
+      const size_t token = first_token + at + tail - problem.tail();
+      find_slopes(b, keys + at * width, values + at * width, n, &block, group, at);
+      if (tail)
+        add_gradients(b, 0, tail, prefix.key.at(shared, kv_head), prefix.key.row_stride, share.grad_key + shared * width, step,
+                      share.grad_value + shared * width, step);
+      add_gradients(b, tail, n - tail, own.key.at(token, kv_head), own.key.row_stride, gradients.key.at(token, kv_head),
+                    gradients.key.row_stride, gradients.value.at(token, kv_head), gradients.value.row_stride);
+    }
     for (size_t i = 0; i < block.queries; ++i)
       copy_scaled(b.gradient + i * width, sizes.scale, width,
                   gradients.query.at(first_query + block.first + i / group, kv_head * group + i % group));
