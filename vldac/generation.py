@@ -10,7 +10,7 @@ Shapes: B rows admitted, A rows that decode, H hidden, N token limit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -135,8 +135,11 @@ class Generator:
         return done
 
     @torch.no_grad()
-    def advance(self) -> list[int]:
-        """Decode one token in every active row; returns the slots whose response is done."""
+    def advance(self, meanwhile: Callable[[], None] | None = None) -> list[int]:
+        """Decode one token in every active row; returns the slots whose response is done.
+
+        meanwhile: called when the work is handed to the device, before its answer is waited for. It must not touch this generator.
+        """
         policy, on = self.policy, torch.tensor(self.active, device=self.policy.device)
         token = self._tokens[on, self._count[on] - 1]
         attend = SlotAttention(self.cache, self._prefix, on, self._places[on], scale=policy.decoder.scale)
@@ -146,13 +149,15 @@ class Generator:
             )
         self._places[on] += 1
         self._position[on] += 1
-        done = self._sample(on, self.active, hidden)
+        done = self._sample(on, self.active, hidden, meanwhile)
         if done:
             gone = set(done)
             self.active = [slot for slot in self.active if slot not in gone]
         return done
 
-    def _sample(self, on: torch.Tensor, slots: Sequence[int], hidden: torch.Tensor) -> list[int]:
+    def _sample(
+        self, on: torch.Tensor, slots: Sequence[int], hidden: torch.Tensor, meanwhile: Callable[[], None] | None = None
+    ) -> list[int]:
         """Draw the next token of each row; hidden: [A, H]. Returns the slots that are done: the one synchronisation of a token."""
         policy, sampling = self.policy, self.sampling
         count = self._count[on]
@@ -173,7 +178,10 @@ class Generator:
         is_end = torch.isin(sampled.token, policy.end_ids)
         self._count[on], self._ended[on] = count + 1, is_end
         is_done = is_end | (count + 1 == sampling.max_new_tokens)
-        states = (is_done.to(torch.int8) + 2 * (~sampled.valid).to(torch.int8)).tolist()
+        answer = _on_its_way(is_done.to(torch.int8) + 2 * (~sampled.valid).to(torch.int8))
+        if meanwhile is not None:
+            meanwhile()
+        states = answer()
         if max(states) > 1:
             raise SelfCheckError(
                 expected="finite logits",
@@ -198,3 +206,18 @@ class Generator:
             value_input=self._value_input[on],
             has_end=self._ended[on].cpu().numpy(),
         )
+
+
+def _on_its_way(tensor: torch.Tensor) -> Callable[[], list[int]]:
+    """Start to copy a tensor to the host; what is returned waits for this copy alone, not for work that was queued behind it."""
+    if tensor.device.type != "cuda":
+        return tensor.tolist
+    copy, there = tensor.to("cpu", non_blocking=True), torch.cuda.Event()
+    there.record()
+
+    def wait() -> list[int]:
+        there.synchronize()
+        values: list[int] = copy.tolist()
+        return values
+
+    return wait
