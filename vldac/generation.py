@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ class Generator:
         """Slots whose response goes on, in the order of their admission."""
         self._shared = 0
         self._prefix: Prefix | None = None
-        integers = {"dtype": torch.int64, "device": device}
+        integers: dict[str, Any] = {"dtype": torch.int64, "device": device}
         # Per slot, on the device.
         self._seed = torch.zeros(slots, **integers)
         self._places = torch.zeros(slots, **integers)
