@@ -303,7 +303,6 @@ _AT_LEAST_ONE = {
     "optim.num_updates": "at least 1 update",
     "optim.epochs": "at least 1 epoch",
     "optim.minibatch_steps": "at least 1 step",
-    "optim.microbatch_steps": "at least 1 step",
     "checkpoint_every": "at least 1 update",
     "tiny.hidden_size": "a width of at least 1",
     "tiny.num_layers": "at least 1 layer",
@@ -320,7 +319,7 @@ _NOT_NEGATIVE = (
     "seed", "num_threads", "keep_checkpoints", "rollout.top_k", "rollout.admit_envs", "model.lora_dropout", "algorithm.kl_coef",
     "algorithm.value_coef", "algorithm.value_clip", "algorithm.ratio_guard", "optim.lr", "optim.lr_final", "optim.value_lr",
     "optim.value_lr_final", "optim.adam_eps", "optim.warmup_updates", "optim.warmup_cap", "eval.episodes", "eval.seed", "eval.every",
-    "tiny.clone_updates", "optim.microbatch_tokens", "trajectories_every", "alarms.stop_after",
+    "tiny.clone_updates", "optim.microbatch_tokens", "optim.microbatch_steps", "trajectories_every", "alarms.stop_after",
 )  # fmt: skip
 
 

@@ -134,6 +134,20 @@ class Decoder:
         self, index: int, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, is_adapted: bool,
         keep: torch.Tensor | None,
     ) -> torch.Tensor:  # fmt: skip
+        attended = self._attention(index, x, cos, sin, attend, is_adapted, keep)
+        x = x if keep is None else x[keep]
+        if not len(x):
+            return x
+        (out,) = self.layers[index].out(attended.flatten(1), is_adapted=is_adapted)
+        del attended
+        x = x + out
+        del out
+        return x + self._mlp(index, x, is_adapted)
+
+    def _attention(
+        self, index: int, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, is_adapted: bool,
+        keep: torch.Tensor | None,
+    ) -> torch.Tensor:  # fmt: skip
         layer, backend = self.layers[index], self.backend
         normed = self._rms_norm(x, layer.input_norm)
         if keep is None:
@@ -142,21 +156,20 @@ class Decoder:
         else:
             key, value = layer.key_value(normed, is_adapted=is_adapted)
             (query,) = layer.query(normed[keep], is_adapted=is_adapted)
-            x, query_cos, query_sin = x[keep], cos[keep], sin[keep]
+            query_cos, query_sin = cos[keep], sin[keep]
         query = query.view(-1, self.heads, self.head_size)
         key, value = (part.view(-1, self.kv_heads, self.head_size) for part in (key, value))
         if layer.query_norm is not None and layer.key_norm is not None:
             query, key = self._rms_norm(query, layer.query_norm), self._rms_norm(key, layer.key_norm)
         query = apply_rotary(query, query_cos, query_sin, backend=backend)
         key = apply_rotary(key, cos, sin, backend=backend)
-        attended = attend(index, query, key, value)
-        if not len(x):
-            return x
-        (out,) = layer.out(attended.flatten(1), is_adapted=is_adapted)
-        x = x + out
+        return attend(index, query, key, value)
+
+    def _mlp(self, index: int, x: torch.Tensor, is_adapted: bool) -> torch.Tensor:
+        layer = self.layers[index]
         gate, up = layer.gate_up(self._rms_norm(x, layer.mlp_norm), is_adapted=is_adapted)
-        (down,) = layer.down(swiglu(gate, up, backend=backend), is_adapted=is_adapted)
-        return x + down
+        (down,) = layer.down(swiglu(gate, up, backend=self.backend), is_adapted=is_adapted)
+        return down
 
     def _rms_norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Over the last dimension: of tokens [T, H], or of heads [T, heads, D]."""
