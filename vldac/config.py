@@ -35,6 +35,9 @@ class ModelConfig:
     """Trade compute for memory in the update."""
     kernels: Literal["auto", "torch", "cpp", "triton", "triton_fused"] = "auto"
     """Back end of scoring, losses, advantages and sampling; auto is Triton on a GPU, C++ on the CPU."""
+    attention: Literal["auto", "sdpa", "flex", "flash"] = "auto"
+    """How packed rows attend: sdpa pads them; flex (GPU) has a block mask; flash needs a GPU and flash-attn; auto is C++ on the
+    CPU, sdpa on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)

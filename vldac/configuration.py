@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib.util
 import json
 import math
 import re
@@ -257,6 +258,12 @@ def check_config(config: TrainConfig) -> None:
         "use 0, or waive 'truncated-sampling'",
     )
     refuse(
+        config.device != "cpu" or model.attention not in ("flex", "flash"), "a GPU, or auto or sdpa", model.attention,
+        "model.attention", "use auto",
+    )  # fmt: skip
+    if model.attention == "flash":
+        _check_flash(config)
+    refuse(
         model.lora_dropout == 0 or "dropout" in config.waive,
         "lora_dropout 0: dropout makes the ratio differ from 1",
         model.lora_dropout,
@@ -291,6 +298,21 @@ def check_config(config: TrainConfig) -> None:
         "eval.seed",
         "choose a far away number",
     )
+
+
+def _check_flash(config: TrainConfig) -> None:
+    """Raise ConfigError where FlashAttention cannot run."""
+    where = "model.attention = 'flash'"
+    if config.model.dtype != "bfloat16":
+        raise ConfigError(
+            expected="model.dtype bfloat16, which the kernel takes", got=config.model.dtype, where=where,
+            do="set model.dtype bfloat16, or model.attention sdpa",
+        )  # fmt: skip
+    if importlib.util.find_spec("flash_attn") is None:
+        raise ConfigError(
+            expected="the package flash-attn", got="not installed", where=where,
+            do="pip install --no-build-isolation 'vldac[gpu]', or use model.attention sdpa or flex",
+        )  # fmt: skip
 
 
 _AT_LEAST_ONE = {

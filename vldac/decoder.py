@@ -69,8 +69,9 @@ class _Layer:
 class Decoder:
     """Runs the language model of a `Qwen*VLForConditionalGeneration`, adapter included. Holds no weights of its own."""
 
-    def __init__(self, network: Any, name: str, *, kernels: str = "auto") -> None:
-        """network: `Qwen*VLForConditionalGeneration`. kernels: the back end of scoring (`model.kernels`)."""
+    def __init__(self, network: Any, name: str, *, kernels: str = "auto", attention: str = "auto") -> None:
+        """network: `Qwen*VLForConditionalGeneration`. kernels: the back end of scoring (`model.kernels`). attention: of packed rows
+        (`model.attention`)."""
         language_model = network.model.language_model
         config = language_model.config
         _check(config, name)
@@ -82,7 +83,7 @@ class Decoder:
         self.heads, self.kv_heads = int(config.num_attention_heads), int(config.num_key_value_heads)
         self.head_size = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
         self.scale = self.head_size**-0.5
-        self.backend = decoder_backend(kernels)
+        self.backend, self.attention = decoder_backend(kernels), attention
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """[T] int64 to [T, H]."""
@@ -122,7 +123,7 @@ class Decoder:
         self, ids: torch.Tensor, positions: torch.Tensor, *, is_adapted: bool, is_checkpointing: bool = False
     ) -> Prefix:
         """Return keys and values of shared tokens: ids [P] int64, positions [3, P]. The last layer ends with them."""
-        prefix = Prefix(len(self.layers), self.scale, self.backend)
+        prefix = Prefix(len(self.layers), self.scale, self.backend, self.attention)
         nothing = torch.empty(0, dtype=torch.int64, device=ids.device)
         self(
             self.embed(ids), positions, prefix.collect, is_adapted=is_adapted, keep=nothing,

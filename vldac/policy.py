@@ -32,6 +32,7 @@ from vldac.kernels import explain, linear_logprob
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
 from vldac.packing import PassBudget, in_parts
 from vldac.prompting import Prompt, image_bytes, image_patches
+from vldac.row_attention import check_attention
 
 _KEPT_PREFIXES = 4
 """Shared prefixes whose keys and values are kept, for the policy and for its reference each."""
@@ -89,11 +90,14 @@ class Policy(nn.Module):
         from peft import LoraConfig, get_peft_model
 
         refuse_adapter(model.network, model.name)
+        check_attention(config.attention, device)
         self.model_info = model
         self.encoder = model.encoder()
         self.hidden_size = int(model.network.config.get_text_config().hidden_size)
         self.kernels: str = config.kernels
         """The back end of scoring and sampling."""
+        self.attention: str = config.attention
+        """How packed rows attend; see `vldac.row_attention`."""
         lora = LoraConfig(
             r=config.lora_rank,
             lora_alpha=config.lora_alpha,
@@ -119,7 +123,7 @@ class Policy(nn.Module):
         policy.model_info, policy.encoder, policy.peft = model, model.encoder(), model.network
         policy.hidden_size = int(model.network.config.get_text_config().hidden_size)
         policy.value_head = ValueHead(policy.hidden_size, ())
-        policy.is_checkpointing, policy.kernels = False, "auto"
+        policy.is_checkpointing, policy.kernels, policy.attention = False, "auto", "auto"
         policy._settle(model.network.device)
         return policy
 
@@ -127,7 +131,7 @@ class Policy(nn.Module):
         self.to(device)
         self.eval()
         self.device = device
-        self.decoder = Decoder(self.network, self.model_info.name, kernels=self.kernels)
+        self.decoder = Decoder(self.network, self.model_info.name, kernels=self.kernels, attention=self.attention)
         self.dtype: torch.dtype = self.network.get_input_embeddings().weight.dtype
         self.image_token_id = int(self.network.config.image_token_id)
         self.is_adapted = True
@@ -239,8 +243,9 @@ class Policy(nn.Module):
         decoder = self.decoder
         prefix = None if batch.prefix is None else self.prefix(batch.prefix)
         rows = RowAttention(
-            batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, backend=decoder.backend
-        )
+            batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, backend=decoder.backend,
+            attention=decoder.attention,
+        )  # fmt: skip
         inputs, deepstack = self._embed(batch)
         return decoder(
             inputs, batch.positions, attend(rows), is_adapted=self.is_adapted, keep=batch.keep, deepstack=deepstack,
