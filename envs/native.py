@@ -94,6 +94,8 @@ class NativeVectorEnv(TextSteps, VectorEnv):
                 config.step_timeout, config.max_ring_bytes, config.may_caller_step,
                 template(config.env_id, config.prompt, self.action_names), emitter, config.failure_reward,
             )  # fmt: skip
+        self.has_map = self._pool.has_map()
+        """Whether there are poses, maps and depths: worlds in space, such as MiniWorld."""
         self.render_mode = config.render_mode
         self.textures = config.textures
         """The set of textures and meshes that pictures are drawn with, None where there are none."""
@@ -250,12 +252,6 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         _ = self.image_size  # an error where there are none
         with _translated("pictures"):
             return self._pool.pictures(self._ids(env_ids), width, height)
-
-    @functools.cached_property
-    def has_map(self) -> bool:
-        """Whether there are poses, maps and depths: worlds in space, such as MiniWorld."""
-        with _translated("has_map"):
-            return self._pool.has_map()
 
     def poses(self, env_ids: np.ndarray | None = None) -> np.ndarray:
         """Where the agents are, [R, 3] float64: x and z in metres, heading in radians (facing (cos a, 0, -sin a))."""

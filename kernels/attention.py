@@ -38,8 +38,12 @@ def slot_attention(
     run), KernelTypeError (dtypes, devices) and, on the CPU, KernelIndexError for a slot or length outside the cache; on a GPU that
     row is NaN.
     """
-    _check_slots(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale)
-    run = torch.ops.vldac.slot_attention if is_traced(query) else decoder_ops.slot_attention
+    if not _are_slots(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale):
+        _refuse_slots(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale)
+    is_operator = is_traced(query)
+    if not is_operator and slot.is_cpu and slot.numel():
+        _check_places(key_cache, slot, length)
+    run = torch.ops.vldac.slot_attention if is_operator else decoder_ops.slot_attention
     return run(query, key_cache, value_cache, slot, length, prefix_key, prefix_value, scale, backend)
 
 
@@ -118,61 +122,75 @@ def _check_rows(
             )  # fmt: skip
 
 
-def _check_slots(
+def _are_slots(
+    query: Tensor, key_cache: Tensor, value_cache: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
+    prefix_value: Tensor | None, scale: float,
+) -> bool:  # fmt: skip
+    """True where `_refuse_slots` finds nothing: in one expression, since this runs in every layer of every token."""
+    shape, device, dtype = key_cache.shape, query.device, query.dtype
+    if prefix_key is None or prefix_value is None:
+        shared: tuple[Tensor, ...] = ()
+        is_wrong = prefix_key is not prefix_value
+    else:
+        shared = (prefix_key, prefix_value)
+        is_wrong = prefix_key.shape != prefix_value.shape or prefix_key.shape[1:] != shape[2:] or prefix_key.dim() != 3
+    return not (
+        is_wrong
+        or query.dim() != 3
+        or len(shape) != 4
+        or value_cache.shape != shape
+        or query.shape[2] != shape[3]
+        or shape[2] == 0
+        or query.shape[1] % shape[2]
+        or not slot.shape == length.shape == query.shape[:1]
+        or not slot.dtype == length.dtype == torch.int64
+        or not device == slot.device == length.device
+        or not query.is_floating_point()
+        or not 0 < scale < torch.inf
+        or any(
+            t.dtype != dtype or t.device != device or t.requires_grad for t in (query, key_cache, value_cache, *shared)
+        )
+    )
+
+
+def _refuse_slots(
     query: Tensor, key_cache: Tensor, value_cache: Tensor, slot: Tensor, length: Tensor, prefix_key: Tensor | None,
     prefix_value: Tensor | None, scale: float,
 ) -> None:  # fmt: skip
     where = "slot_attention"
-    if query.dim() != 3 or key_cache.dim() != 4:
-        checks.shape(where, "query", query, "A", "heads", "D")
-        checks.shape(where, "key_cache", key_cache, "slots", "C", "kv_heads", "D")
-    count, heads, width = query.shape
-    slots, capacity, kv_heads, _ = key_cache.shape
-    if (
-        key_cache.shape[3] != width
-        or value_cache.shape != key_cache.shape
-        or heads % max(1, kv_heads)
-        or not slot.shape == length.shape == (count,)
-        or not query.dtype == key_cache.dtype == value_cache.dtype
-        or not slot.dtype == length.dtype == torch.int64
-        or not 0 < scale < torch.inf
-    ):
-        checks.shape(where, "key_cache", key_cache, "slots", "C", "kv_heads", width)
-        checks.shape(where, "value_cache", value_cache, *key_cache.shape)
-        checks.groups(where, heads, kv_heads)
-        checks.shape(where, "slot", slot, count)
-        checks.shape(where, "length", length, count)
-        checks.same_dtype(where, query=query, key_cache=key_cache, value_cache=value_cache)
-        for name, tensor in (("slot", slot), ("length", length)):
-            checks.dtype(where, name, tensor, (torch.int64,))
-        checks.positive(where, "scale", scale)
+    checks.shape(where, "query", query, "A", "heads", "D")
+    checks.shape(where, "key_cache", key_cache, "slots", "C", "kv_heads", query.shape[2])
+    checks.shape(where, "value_cache", value_cache, *key_cache.shape)
+    checks.groups(where, query.shape[1], key_cache.shape[2])
     checks.dtype(where, "query", query, checks.FLOATS)
-    check_prefix(where, query, kv_heads, prefix_key, prefix_value)
-    checks.one_device(
-        where,
-        query=query,
-        key_cache=key_cache,
-        value_cache=value_cache,
-        slot=slot,
-        length=length,
-        prefix_key=prefix_key,
-    )
-    checks.no_gradient(
-        where,
-        query=query,
-        key_cache=key_cache,
-        value_cache=value_cache,
-        prefix_key=prefix_key,
-        prefix_value=prefix_value,
-    )
-    if count and slot.device.type == "cpu" and not is_traced(query):
-        for name, tensor, low, high in (("slot", slot, 0, slots - 1), ("length", length, 1, capacity)):
-            values = tensor.tolist()
-            if min(values) < low or max(values) > high:
-                raise checks.KernelIndexError(
-                    expected=f"every {name} from {low} to {high}", got=f"from {min(values)} to {max(values)}", where=where,
-                    do="admit a row only while its slot has room, and count the present token in its length",
-                )  # fmt: skip
+    checks.same_dtype(where, query=query, key_cache=key_cache, value_cache=value_cache)
+    for name, tensor in (("slot", slot), ("length", length)):
+        checks.shape(where, name, tensor, query.shape[0])
+        checks.dtype(where, name, tensor, (torch.int64,))
+    check_prefix(where, query, key_cache.shape[2], prefix_key, prefix_value)
+    checks.positive(where, "scale", scale)
+    caches = {
+        "key_cache": key_cache,
+        "value_cache": value_cache,
+        "prefix_key": prefix_key,
+        "prefix_value": prefix_value,
+    }
+    checks.one_device(where, query=query, **caches, slot=slot, length=length)
+    checks.no_gradient(where, query=query, **caches)
+
+
+def _check_places(key_cache: Tensor, slot: Tensor, length: Tensor) -> None:
+    """On the CPU, where looking costs nothing."""
+    for name, tensor, low, high in (
+        ("slot", slot, 0, key_cache.shape[0] - 1),
+        ("length", length, 1, key_cache.shape[1]),
+    ):
+        values = tensor.tolist()
+        if min(values) < low or max(values) > high:
+            raise checks.KernelIndexError(
+                expected=f"every {name} from {low} to {high}", got=f"from {min(values)} to {max(values)}", where="slot_attention",
+                do="admit a row only while its slot has room, and count the present token in its length",
+            )  # fmt: skip
 
 
 def check_prefix(

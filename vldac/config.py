@@ -124,7 +124,8 @@ class RolloutConfig:
     order: Literal["fifo", "ready"] = "fifo"
     """async: answers of the environments are taken as they were sent (reproducible), or as they are ready."""
     admit_envs: int = 0
-    """async: while others decode, new prompts wait until so many are there for one prefill; 0 is an eighth of the environments."""
+    """async: while others decode, new prompts wait until so many are there for one prefill; 0 is a quarter of the environments that
+    still have steps to take on the CPU, an eighth on a GPU."""
     cuda_graphs: bool = True
     """Decode by replay of CUDA graphs, over padded numbers of rows. No effect on the CPU."""
     old_logprob: Literal["auto", "decode", "trainer"] = "auto"

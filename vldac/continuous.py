@@ -1,8 +1,9 @@
 """The asynchronous rollout: every environment goes on as soon as its own response has ended (continuous batching).
 
 A tick decodes one token in every row. Responses that are done are parsed and sent to the environments at once; the environments step
-in their own threads or processes while the other rows go on decoding. What comes back waits until enough rows are there for one
-prefill (`rollout.admit_envs`), since that is dearer for one row than for several together.
+in their own threads or processes while the other rows go on decoding. What comes back is received, encoded and made a prompt of while
+a tick is at work on the device, and waits until enough rows are there for one prefill (`rollout.admit_envs`), since that is dearer
+for one row than for several together.
 
 In fifo order answers are received in the order in which they were sent, and which tick receives which answer depends on numbers of
 tokens alone, never on time: two runs give equal bytes. In ready order what is there first is received first.
@@ -13,8 +14,8 @@ prompt comes that shares less, or is longer, the running rows finish first; the 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,8 +71,10 @@ class ContinuousPlay:
         """Environments whose next prompt waits for its admission, in the order in which their observations came"""
         self._asked: dict[int, tuple[Prompt, Window]] = {}
         """Prompts that wait or are answered now"""
-        self._flying: deque[tuple[int, int]] = deque()
-        """(environment, tick) that were sent and not received"""
+        self._flying: list[int] = []
+        """Environments that were sent on and not received, as sent"""
+        self._landed: list[Outcomes] = []
+        """Ready order: received, not yet looked at"""
         self._ticks = self._drained = 0
         self._through = 0
         """Environments that have all their responses"""
@@ -85,29 +88,33 @@ class ContinuousPlay:
         while not rollout.buffer.is_full:
             if rollout.should_stop():
                 raise Stopped("inside an asynchronous rollout, which is taken back to where it began")
-            self._receive()
+            if self._decoding:
+                self._advance()
+            else:
+                self._look()
             self._admit()
-            self._advance()
         return {"rollout/drain_frac": self._drained / max(1, self._ticks * self._num_envs)}
 
     def receive_all(self) -> None:
         """Wait for what is under way, and drop it."""
         while self._flying:
             self._rollout.env.recv()
-            self._flying.popleft()
+            self._flying.pop()
 
     # -- from the environments --------------------------------------------------------------------------------------
 
-    def _receive(self) -> None:
+    def _look(self) -> None:
+        """Receive what there is to receive, and make its prompts. While others decode, this runs beside their work on the device."""
         is_idle = not self._decoding
         if self._is_fifo:
-            count = len(self._flying) if is_idle else sum(tick < self._ticks for _, tick in self._flying)
-            if not is_idle and count + len(self._waiting) < self._wanted():
-                return
-            came = [self._receive_one(None) for _ in range(count)]
+            is_due = is_idle or len(self._flying) + len(self._waiting) >= self._wanted()
+            came = [self._receive_one(None) for _ in range(len(self._flying) if is_due else 0)]
         else:
-            came = self._receive_ready(must=is_idle and not self._waiting)
+            came = self._landed + self._receive_ready(must=is_idle and not self._waiting and not self._landed)
+            is_due = is_idle or len(came) + len(self._waiting) >= self._wanted()
+            self._landed, came = ([], came) if is_due else (came, [])
         self._take_in(came)
+        self._ask()
 
     def _take_in(self, came: Sequence[Outcomes]) -> None:
         """Write outcomes down; environments with steps left wait for their next response."""
@@ -119,13 +126,14 @@ class ContinuousPlay:
 
     def _land(self) -> None:
         """Receive everything that is under way."""
-        self._take_in([self._receive_one(None) for _ in range(len(self._flying))])
+        came, self._landed = self._landed, []
+        self._take_in(came + [self._receive_one(None) for _ in range(len(self._flying))])
 
     def _receive_one(self, timeout: float | None) -> Outcomes:
         with span("wait", self._seconds):
             result = self._rollout.env.recv(timeout)
         (env,) = np.asarray(result[4]["env_id"]).tolist()
-        self._flying.popleft() if self._is_fifo else self._flying.remove(next(f for f in self._flying if f[0] == env))
+        self._flying.remove(env)
         return Outcomes.of(result, np.array([env]))
 
     def _receive_ready(self, *, must: bool) -> list[Outcomes]:
@@ -137,37 +145,48 @@ class ContinuousPlay:
                 break
         return came
 
+    def _ask(self) -> None:
+        """Make the prompts of the rows that wait."""
+        while fresh := [e for e in self._waiting if e not in self._asked]:
+            with self._generating():
+                asked = self._rollout.ask(np.array(fresh, np.int64), self._land)
+            self._asked |= dict(zip(fresh, zip(asked.prompts, asked.windows, strict=True), strict=True))
+
     # -- to the model -----------------------------------------------------------------------------------------------
 
     @property
     def _decoding(self) -> list[int]:
         return self._generator.active if self._generator else []
 
+    @contextlib.contextmanager
+    def _generating(self) -> Iterator[None]:
+        """The span "generate", without the seconds of the spans inside it that are counted by themselves."""
+        seconds, own, before = self._seconds, dict[str, float](), sum(self._seconds.values())
+        with span("generate", own):
+            yield
+        inside = sum(seconds.values()) - before
+        seconds["generate"] = seconds.get("generate", 0.0) + own["generate"] - inside
+
     def _wanted(self) -> int:
         """Rows that a prefill is held back for while others decode; fewer when few environments still have steps to take."""
         playing = int((self._rollout.buffer.filled < self._rollout.steps_per_env).sum())
         if self._admit_envs:
             return max(1, min(self._admit_envs, playing // 2))
-        return max(1, playing // 8)
+        return max(1, playing // (8 if self._rollout.policy.device.type == "cuda" else 4))
 
     def _admit(self) -> None:
         """Start the responses of the waiting rows, all together, once there are enough of them or nothing decodes."""
-        if not self._waiting or (self._decoding and len(self._waiting) < self._wanted()):
-            return
         rollout, rows = self._rollout, list(self._waiting)
-        with span("generate", self._seconds):
-            fresh = np.array([e for e in rows if e not in self._asked], np.int64)
-            if len(fresh):
-                asked = rollout.ask(fresh, self._land)
-                self._asked |= dict(zip(fresh.tolist(), zip(asked.prompts, asked.windows, strict=True), strict=True))
+        if not rows or (self._decoding and len(rows) < self._wanted()):
+            return
+        with self._generating():
             prompts, windows = map(list, zip(*(self._asked[e] for e in rows), strict=True))
             if self._generator is None or not all(map(self._fits, prompts)):
                 if self._decoding:
                     return
                 self._regroup(prompts)
             assert self._generator is not None, "made by the first admission"
-            env_ids = np.array(rows, np.int64)
-            self._waiting = self._waiting[len(rows) :]
+            env_ids, self._waiting = np.array(rows, np.int64), []
             rollout.track(env_ids)
             seeds = rollout.seeds(env_ids)
             with rollout.policy.clock.piece():
@@ -195,11 +214,10 @@ class ContinuousPlay:
         self._generator = Generator(policy, self._sampling, slots=self._num_envs, capacity=self._capacity)
 
     def _advance(self) -> None:
-        if not self._decoding:
-            return
+        """Decode one token in every row, and look at the environments meanwhile."""
         assert self._generator is not None, "it decodes"
-        with span("generate", self._seconds), self._rollout.policy.clock.piece():
-            done = self._generator.advance()
+        with self._generating(), self._rollout.policy.clock.piece():
+            done = self._generator.advance(self._look)
         self._drained += self._through
         self._ticks += 1
         self._send(done)
@@ -210,7 +228,7 @@ class ContinuousPlay:
             return
         assert self._generator is not None, "it has decoded them"
         rollout, env_ids = self._rollout, np.array(done, np.int64)
-        with span("generate", self._seconds):
+        with self._generating():
             said = self._generator.take(done)
             prompts, windows = map(list, zip(*(self._asked.pop(e) for e in done), strict=True))
             answers = rollout.player.read(
@@ -220,4 +238,4 @@ class ContinuousPlay:
         self._through += int((rollout.buffer.filled[env_ids] + 1 == rollout.steps_per_env).sum())
         with span("env", self._seconds):
             rollout.env.send(answers.action, env_ids)
-        self._flying.extend((e, self._ticks) for e in done)
+        self._flying += done

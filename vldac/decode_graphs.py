@@ -80,21 +80,22 @@ class DecodeGraphs:
         place = copy.copy(prefix)
         place.key, place.value = ([layer[:length] for layer in room] for room in (self._keys, self._values))
         if self._held is not prefix:
-            for here, there in ((place.key, keys), (place.value, values)):
-                for at, tensor in zip(here, there, strict=True):
-                    at.copy_(tensor)
+            for room, tensors in ((self._keys, keys), (self._values, values)):
+                for layer, tensor in zip(room, tensors, strict=True):
+                    assert tensor is not None, "a prefix that was run"
+                    layer[:length].copy_(tensor)
             self._held = prefix
         return place
 
-    def run(self, slots: Slots, active: Sequence[int], key: Hashable, step: Step) -> list[int]:
-        """Take a step in the slots `active` and return what became of each: the one wait for the device.
+    def run(self, slots: Slots, active: Sequence[int], key: Hashable, step: Step) -> torch.Tensor:
+        """Take a step in the slots `active` and return what became of each, [A] int8 on the device, good until the next step.
 
         key: all that a step depends on beside the rows' number and what lies in places that stay; tensors in it are kept alive, and
         another tensor is another key. With `pads`, `step` must read and write nothing else.
         """
         self.decoded += len(active)
         if not self.pads:
-            return step(torch.tensor(active, device=self._device)).tolist()
+            return step(torch.tensor(active, device=self._device))
         if slots is not self._slots:
             self._take(slots)
         count = padded(len(active), slots.count)
@@ -110,7 +111,7 @@ class DecodeGraphs:
         else:
             repeat()
             self.replayed += len(active)
-        return states[: len(active)].tolist()
+        return states[: len(active)]
 
     def share(self) -> float | None:
         """Return the share of the tokens decoded by replay since it was last asked for; None off a GPU, or without any."""

@@ -10,7 +10,7 @@ Shapes: B rows admitted, A rows that decode, H hidden, N token limit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -125,12 +125,19 @@ class Generator:
         return done
 
     @torch.no_grad()
-    def advance(self) -> list[int]:
-        """Decode one token in every active row; returns the slots whose response is done."""
+    def advance(self, meanwhile: Callable[[], None] | None = None) -> list[int]:
+        """Decode one token in every active row; returns the slots whose response is done.
+
+        meanwhile: called when the work is handed to the device, before its answer is waited for. It must not touch this generator.
+        """
         policy, active = self.policy, self.active
         key = (self.sampling, self._shared, policy.is_adapted, policy.banned_ids, policy.end_ids)
         with span("decode"):
-            done = self._done(active, policy.graphs.run(self.slots, active, key, self._step))
+            states = _on_its_way(policy.graphs.run(self.slots, active, key, self._step))
+        if meanwhile is not None:
+            meanwhile()
+        with span("decode"):
+            done = self._done(active, states())
         if done:
             gone = set(done)
             self.active = [slot for slot in active if slot not in gone]
@@ -174,7 +181,8 @@ class Generator:
         said = said + (on != state.spare)
         state.said[on], state.has_end[on] = said, is_end
         is_done = is_end | (said == sampling.max_new_tokens)
-        return is_done.to(torch.int8) + 2 * (~sampled.valid).to(torch.int8)
+        states: torch.Tensor = is_done.to(torch.int8) + 2 * (~sampled.valid).to(torch.int8)
+        return states
 
     def _done(self, slots: Sequence[int], states: Sequence[int]) -> list[int]:
         """Those of `slots` that are done. Raises SelfCheckError where the logits were not finite."""
@@ -202,3 +210,18 @@ class Generator:
             value_input=state.value_input[on],
             has_end=state.has_end[on].cpu().numpy(),
         )
+
+
+def _on_its_way(tensor: torch.Tensor) -> Callable[[], list[int]]:
+    """Start to copy a tensor to the host; what is returned waits for this copy alone, not for work that was queued behind it."""
+    if tensor.device.type != "cuda":
+        return tensor.tolist
+    copy, there = tensor.to("cpu", non_blocking=True), torch.cuda.Event()
+    there.record()
+
+    def wait() -> list[int]:
+        there.synchronize()
+        values: list[int] = copy.tolist()
+        return values
+
+    return wait

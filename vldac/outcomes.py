@@ -41,7 +41,7 @@ class Outcomes:
         obs, reward, terminated, truncated, info = result
         ended = terminated | truncated
         final = final_info(info, ended)
-        pictures = info["final_obs"] if truncated.any() else [None] * len(ended)
+        pictures: Any = info["final_obs"] if truncated.any() else None
         return cls(
             env_ids=np.asarray(env_ids, np.int64), images=obs["image"], reward=reward, terminated=terminated, truncated=truncated,
             final=final, final_images=[pictures[i]["image"] if truncated[i] else None for i in range(len(ended))],

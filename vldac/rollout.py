@@ -227,12 +227,18 @@ class Rollout:
             return play.run() | {"rollout/wait_frac": seconds["wait"] / (time.perf_counter() - tick)}
         except (Stopped, KeyboardInterrupt):
             self._take_back(start)
+            self._before_cut = start.env  # in case that one of those under way does not come back
             play.receive_all()
+            self._before_cut = None
             self._restore_env(start)
+            raise
+        except EnvHangError:
+            self._take_back(start)
+            self._before_cut = start.env
             raise
         except Exception:
             self._take_back(start)
-            self._before_cut = start.env
+            self._is_lost = True
             raise
 
     def _take_back(self, start: _Start) -> None:
@@ -354,8 +360,8 @@ class Rollout:
         if steps is None or all(has_room):
             return self.policy.values(prompts, windows).double().cpu().numpy()
         values: np.ndarray = self.buffer.value[steps]
-        rows = np.flatnonzero(has_room)
-        if len(rows):
+        rows = np.flatnonzero(has_room).tolist()
+        if rows:
             values[rows] = self._values([prompts[row] for row in rows], [windows[row] for row in rows])
         return values
 

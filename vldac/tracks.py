@@ -46,8 +46,7 @@ class Tracker:
 
     def see(self, env_ids: np.ndarray, step: np.ndarray, episodes: np.ndarray, is_new: np.ndarray) -> None:
         """Note the poses of `env_ids` [R] before steps `step` [R] of the update; if `is_new` [R], also the maps of `episodes` [R]."""
-        is_all = len(env_ids) == self.env.num_envs
-        self.poses[env_ids, step] = self.env.poses() if is_all else self.env.poses(env_ids)
+        self.poses[env_ids, step] = self.env.poses(env_ids)
         envs = env_ids[is_new]
         if len(envs):
             pictures, frames = self.env.map_view(*MAP_SIZE, envs)

@@ -118,7 +118,12 @@ def test_every_row_is_that_of_the_synchronous_rollout(
     expected = [sync.collect() for _ in range(2)]
     admissions = Admissions(monkeypatch)
     for theirs in expected:
+        tick = time.perf_counter()
         batch = ours.collect()
+        elapsed = time.perf_counter() - tick
+        assert min(batch.seconds.values()) >= 0 and sum(batch.seconds.values()) <= elapsed, (
+            "seconds that are counted twice"
+        )
         assert_same_steps(batch, theirs)
         assert (batch.buffer.filled == 12).all() and batch.buffer.num_tokens.min() == 1 < batch.buffer.num_tokens.max()
         assert float(np.abs(batch.buffer.final_value).max()) > 0 and batch.buffer.truncated.sum() > 5
@@ -308,6 +313,23 @@ def test_a_python_environment_is_played_row_by_row(
         assert_same_steps(ours, theirs)
 
 
+def test_a_killed_worker_costs_an_episode_only(
+    config: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "envs"))
+    importlib.import_module("worker_envs")
+    pool = vldac.envs.make(
+        "gymnasium:vldac_test/Walk-v0", 4, num_workers=2, prompt="short", imports=["worker_envs"], batch_size=1
+    )
+    trainer = trainer_of(set_rollout(config, mode="async"), start, pool)
+    first = trainer.collect()
+    os.kill(pool.worker_pids[1], signal.SIGKILL)
+    second = trainer.collect()
+    assert not first.buffer.fault.any() and second.buffer.fault.reshape(4, 4).sum(1).tolist() == [0, 0, 1, 1]
+    assert second.buffer.truncated[second.buffer.fault].all() and pool.restart_count.tolist() == [0, 1]
+    trainer.close()
+
+
 def test_environments_that_cannot_be_played_row_by_row_are_refused(uneven: TrainConfig, start: Path) -> None:
     def trainer(env: Any) -> Trainer:
         return Trainer(uneven, load_model(str(start), dtype=torch.float32), env)
@@ -352,3 +374,19 @@ def test_a_signal_takes_the_running_update_back_and_the_resumed_run_ends_the_sam
     assert [line["update"] for line in read_metrics(folder)] == [1, 2, 3, 4]
     assert end_state(folder) == end_state(tmp_path / "whole")
     assert all("rollout/drain_frac" in line for line in read_metrics(folder))
+
+
+def test_a_rollout_that_failed_is_begun_anew(uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = trainer_of(uneven, start)
+    recv, calls = trainer.env.recv, iter(range(1000))
+
+    def broken(timeout: float | None = None) -> Any:
+        obs, reward, *rest = recv(timeout)
+        return obs, reward * (np.nan if next(calls) == 30 else 1), *rest
+
+    monkeypatch.setattr(trainer.env, "recv", broken)
+    with pytest.raises(NonFiniteError):
+        trainer.collect()
+    assert not trainer.rollout.buffer.filled.any()
+    batch = trainer.collect()
+    assert (batch.buffer.filled == 12).all() and np.isfinite(batch.buffer.reward).all()

@@ -41,9 +41,11 @@ def world_start(tmp_path_factory: pytest.TempPathFactory, world_config: TrainCon
     return folder
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
 def test_only_recorded_updates_are_tracked_and_poses_follow_the_actions(
-    world_config: TrainConfig, world_start: Path
+    world_config: TrainConfig, world_start: Path, mode: str
 ) -> None:
+    world_config = dataclasses.replace(world_config, rollout=dataclasses.replace(world_config.rollout, mode=mode))
     trainer = Trainer(world_config, load_model(str(world_start), dtype=torch.float32))
     first = trainer.collect()
     assert first.tracks is None

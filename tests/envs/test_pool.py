@@ -594,3 +594,23 @@ def test_a_patch_format_needs_to_know_the_processor() -> None:
         make("gym_cards/NumberLine-v0", 1, image_format="patches")
     with pytest.raises(EnvError, match="patches_bf16"):
         make("gym_cards/NumberLine-v0", 1, image_format="chw")
+
+
+def test_environments_that_are_not_in_flight_can_be_looked_at_meanwhile() -> None:
+    env, twin = (
+        make("MiniWorld-Hallway-v0", 4, batch_size=1, image_size=(84, 84), textures="builtin") for _ in range(2)
+    )
+    obs = env.reset(seed=3)[0]["image"].copy()
+    twin.reset(seed=3)
+    env.send(np.zeros(2, int), np.array([1, 3]))
+    still = np.array([2, 0])
+    assert np.array_equal(env.poses(still), twin.poses()[still])
+    assert np.array_equal(env.pictures(84, 84, still), obs[still])
+    assert np.array_equal(env.map_view(40, 30, still)[0], twin.map_view(40, 30)[0][still])
+    assert env.prompts(still) == [twin.prompts()[e] for e in still]
+    for look in (env.poses, lambda ids: env.pictures(84, 84, ids), lambda ids: env.map_view(40, 30, ids), env.prompts):
+        with pytest.raises(EnvError, match="environment 3 is in flight"):
+            look(np.array([0, 3]))
+    for e in (1, 3):
+        assert env.recv()[4]["env_id"].tolist() == [e]
+    assert env.poses().shape == (4, 3)

@@ -578,8 +578,15 @@ def test_prompts_know_the_step_the_actions_and_the_infos(build: Make) -> None:
     texts = [message["content"][1]["text"] for (message,) in env.prompts()]
     assert texts == [f"vldac_test/Walk-v0 1 left, right at {p}" for p in (-1, 1)]
     assert env.prompts()[0][0]["content"][0] == {"type": "image"} and env.image_size == (30, 28)
-    for _ in range(2):
-        final = env.step(np.array([0, 1]))[4]
+    env.send(np.array([0]), np.array([0]))
+    assert env.prompts(np.array([1])) == [
+        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": texts[1]}]}]
+    ]
+    with pytest.raises(EnvError, match="environment 0"):
+        env.prompts(np.array([1, 0]))
+    env.send(np.array([1]), np.array([1]))
+    env.recv()
+    final = env.step(np.array([0, 1]))[4]
     assert final["final_info"]["prompt"][1][0]["content"][1]["text"] == "vldac_test/Walk-v0 3 left, right at 3"
     assert final["final_info"]["success"].tolist() == [False, True], "a positive reward at the end"
     free = build("vldac_test/Walk-v0", 1, prompt=lambda facts: f"step {facts['step']}: {facts['info']['position']}")

@@ -210,7 +210,7 @@ CASES: list[tuple[Callable[..., Any], dict[str, Any], type[Exception], str]] = [
     (packed, {"prefix_key": draw(3, 2, HIDDEN).to("meta")}, TypeError, "prefix_key on meta"),
     (slots, {"query": draw(ROWS, HIDDEN)}, ValueError, "query of shape [A, heads, D]"),
     (slots, {"query": draw(ROWS, 3, HIDDEN)}, ValueError, "3 heads, 2 kv_heads"),
-    (slots, {"key": draw(3, 6, HIDDEN)}, ValueError, "key_cache of shape [slots, C, kv_heads, D]"),
+    (slots, {"key": draw(3, 6, HIDDEN)}, ValueError, "key_cache of shape [slots, C, kv_heads, 8]"),
     (slots, {"key": draw(3, 6, 2, HIDDEN + 1)}, ValueError, "key_cache of shape [slots, C, kv_heads, 8]"),
     (slots, {"value": draw(3, 5, 2, HIDDEN)}, ValueError, "value_cache of shape [3, 6, 2, 8]"),
     (slots, {"slot": draw_ids(ROWS + 1, 3)}, ValueError, "slot of shape [5]"),

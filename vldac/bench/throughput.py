@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 ORIGINAL = "original"
 FIGURES = ("all_in", "rollout")
 """What is printed and held against goals, by the clock; the same with "_cpu" is per second of processor time."""
+_WIDTH = 110
+"""Columns of the output where it goes to a file."""
 _ALL_FIGURES = (*FIGURES, *(f"{name}_cpu" for name in FIGURES))
 LAYOUTS = {"images_first": "equal prompts", "shared_prefix": "the same prompt with its text before its pictures"}
 
@@ -97,7 +99,7 @@ def run(arguments: ThroughputArguments) -> dict[str, Any]:
     _check_own(arguments)
     logging.disable_progress_bar()  # of loading and saving weights
     torch.set_num_threads(arguments.threads)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     cases = []
     for shape in _shapes(arguments):
         console.print(_title(shape, arguments), style="bold", soft_wrap=True)
@@ -105,7 +107,8 @@ def run(arguments: ThroughputArguments) -> dict[str, Any]:
         console.print(_table(case))
         for name, side in case["sides"].items():
             parts = ", ".join(f"{part} {share:.0%}" for part, share in side["shares"].items() if share >= 0.005)
-            console.print(f"{name}: {parts}", style="dim", markup=False, soft_wrap=True)
+            said = f"{name}, prompts of {side['prompt_tokens']} tokens: {parts}"
+            console.print(said, style="dim", markup=False, soft_wrap=True)
         for goal in case["goals"]:
             console.print(_goal_text(goal), style="green" if goal["holds"] else "red", soft_wrap=True)
         console.print()
@@ -164,8 +167,6 @@ def _sides(arguments: ThroughputArguments) -> dict[str, Measured]:
     """Name to what is measured, ours only."""
     if arguments.switches:
         return {name: Measured(what="", settings=overrides) for name, overrides in ladder().items()}
-    if "env.prompt_layout" not in setting_types():
-        return {"images_first": Measured(what=LAYOUTS["images_first"], settings={})}
     return {layout: Measured(what=what, settings={"env.prompt_layout": layout}) for layout, what in LAYOUTS.items()}
 
 
@@ -323,18 +324,17 @@ def _table(case: dict[str, Any]) -> Table:
         table.add_column(name.replace("_", "-"), justify="right", no_wrap=True)
         table.add_column("times" if has_base else "min - max", justify="right", no_wrap=True)
         if has_base:
-            table.add_column("by CPU", justify="right", no_wrap=True)
-    table.add_column("prompt", justify="right", no_wrap=True)
+            table.add_column("CPU", justify="right", no_wrap=True)
     for name, side in case["sides"].items():
         cells = []
         for figure in figures:
             rate, times = side["env_steps_per_s"][figure], side["times_base"].get(figure)
             between = f"{rate['min']:.3g} - {rate['max']:.3g}"
             if times:
-                between = f"{times['median']:.2f} ({times['min']:.2f} - {times['max']:.2f})"
+                between = f"{times['median']:.2f} ({times['min']:.2f}-{times['max']:.2f})"
             by_cpu = [f"{side['times_base'][f'{figure}_cpu']['median']:.2f}"] if times else []
             cells += [f"{rate['median']:.3g}", between, *by_cpu]
-        table.add_row(name, *cells, str(side["prompt_tokens"]))
+        table.add_row(name, *cells)
     return table
 
 

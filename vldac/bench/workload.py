@@ -188,11 +188,14 @@ class WithTexts:
     def _moved(self, env_ids: np.ndarray, ended: np.ndarray) -> None:
         self._taken[env_ids] = np.where(ended, 0, self._taken[env_ids] + 1)
 
-    def prompts(self) -> list[list[dict[str, Any]]]:
+    def prompts(self, env_ids: np.ndarray | None = None) -> list[list[dict[str, Any]]]:
         """The environment's messages with the other text."""
-        texts = [self._texts[min(taken, len(self._texts) - 1)] for taken in self._taken]
-        return [[{**m, "content": _with_text(m["content"], text)} for m in messages]
-                for messages, text in zip(self._env.prompts(), texts, strict=True)]  # fmt: skip
+        rows = np.arange(len(self._taken)) if env_ids is None else np.asarray(env_ids)
+        texts = [self._texts[min(taken, len(self._texts) - 1)] for taken in self._taken[rows]]
+        return [
+            [{**message, "content": _with_text(message["content"], text)} for message in messages]
+            for messages, text in zip(self._env.prompts(rows), texts, strict=True)
+        ]
 
 
 def _with_text(content: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
