@@ -34,5 +34,6 @@ def clip_and_step(optimizer: torch.optim.Optimizer, max_norm: float, what: str) 
             do="inspect the dumped batch; lower the learning rate or resume from the last good checkpoint",
         )
     optimizer.step()
+    torch.autograd.graph.increment_version(parameters)  # the fused step does not say that it has written
     optimizer.zero_grad(set_to_none=True)
     return norm
