@@ -113,7 +113,7 @@ class SdpaRows:
             # No fused kernel of a GPU takes grouped heads together with a mask.
             pair.append(rows.repeat_interleave(query.shape[1] // rows.shape[1], 1) if query.is_cuda else rows)
         out = functional.scaled_dot_product_attention(
-            query[self._queries].transpose(1, 2), *pair, attn_mask=self._mask, scale=self._scale,
+            query[self._queries].transpose(1, 2), pair[0], pair[1], attn_mask=self._mask, scale=self._scale,
             enable_gqa=query.shape[1] != pair[0].shape[1],
         )  # fmt: skip
         return out.transpose(1, 2).flatten(0, 1)[self._put]
