@@ -129,6 +129,8 @@ class RolloutConfig:
     admit_envs: int = 0
     """async: while others decode, new prompts wait until so many are there for one prefill; 0 is a quarter of the environments that
     still have steps to take on the CPU, an eighth on a GPU."""
+    cuda_graphs: bool = True
+    """Decode by replay of CUDA graphs, over padded numbers of rows. No effect on the CPU."""
     old_logprob: Literal["auto", "decode", "trainer"] = "auto"
     """Where the old log-prob comes from: decoding (exact in float32) or one no-grad pass on the update's own path."""
 

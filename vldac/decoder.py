@@ -130,6 +130,12 @@ class Decoder:
         )  # fmt: skip
         return prefix
 
+    def refresh_adapter(self, dtype: torch.dtype) -> None:
+        """Bring every copy of the adapter in `dtype` up to date, for a captured graph that cannot do so itself."""
+        for layer in self.layers:
+            for group in (layer.query_key_value, layer.out, layer.gate_up, layer.down):
+                group.refresh(dtype)
+
     def _layer(
         self, index: int, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, is_adapted: bool,
         keep: torch.Tensor | None,

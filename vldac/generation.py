@@ -59,32 +59,21 @@ class Sampling:
 
 
 class Generator:
-    """Rows being generated, each in a slot from `admit` to `take`. One adapter state: make a new one when the weights move."""
+    """Rows being generated, each in a slot from `admit` to `take`. One adapter state: make a new one when the weights move.
+
+    A policy has one set of slots, so that one generator decodes at a time.
+    """
 
     def __init__(self, policy: Policy, sampling: Sampling, *, slots: int, capacity: int) -> None:
         """slots: rows at a time. capacity: tokens of a slot, a prompt's own behind the shared prefix and its response."""
-        device, limit = policy.device, sampling.max_new_tokens
-        self.policy, self.sampling, self.slots = policy, sampling, slots
-        self.cache = policy.slot_cache(slots=slots, capacity=capacity)
+        self.policy, self.sampling = policy, sampling
+        self.slots = policy.slots(slots=slots, capacity=capacity, limit=sampling.max_new_tokens)
         self.active: list[int] = []
         """Slots whose response goes on, in the order of their admission."""
         self._shared = 0
         self._prefix: Prefix | None = None
-        integers = {"dtype": torch.int64, "device": device}
-        # Per slot, on the device.
-        self._seed = torch.zeros(slots, **integers)
-        self._places = torch.zeros(slots, **integers)
-        """places taken in the cache"""
-        self._position = torch.zeros(slots, **integers)
-        """rotary position of the next token"""
-        self._count = torch.zeros(slots, **integers)
-        """tokens said"""
-        self._ended = torch.zeros(slots, dtype=torch.bool, device=device)
-        self._tokens = torch.zeros(slots, limit, **integers)
-        self._logprob = torch.zeros(slots, limit, device=device)
-        self._entropy = torch.zeros(slots, limit, device=device)
-        self._value = torch.zeros(slots, device=device)
-        self._value_input = torch.zeros(slots, policy.hidden_size, dtype=policy.dtype, device=device)
+        if policy.graphs.pads:
+            policy.decoder.refresh_adapter(policy.dtype)
 
     @torch.no_grad()
     def admit(
@@ -100,7 +89,7 @@ class Generator:
 
         seeds: [B] int64. shared: tokens of the prompts' common prefix, the same for all rows that decode together.
         """
-        policy = self.policy
+        policy, state = self.policy, self.slots
         if self.active and shared != self._shared:
             raise SelfCheckError(
                 expected=f"rows that share the running rows' prefix of {self._shared} tokens", got=str(shared),
@@ -108,29 +97,30 @@ class Generator:
             )  # fmt: skip
         self._shared, tokens = shared, prefix_tokens(prompts[0], shared)
         self._prefix = None if tokens is None else policy.prefix(tokens)
+        if self._prefix is not None and policy.graphs.pads:
+            self._prefix = policy.graphs.hold(self._prefix)
         nothing = torch.empty(0, dtype=torch.int64)
         batch = collate(
             prompts, [nothing] * len(prompts), features, policy.device, policy.image_token_id, shared=shared
         )
-        lengths = batch.layout.lengths
-        check_capacity(
-            int(lengths.max()) + self.sampling.max_new_tokens - 1, self.cache.capacity, "admission to a slot"
-        )
+        lengths, capacity = batch.layout.lengths, state.cache.capacity
+        check_capacity(int(lengths.max()) + self.sampling.max_new_tokens - 1, capacity, "admission to a slot")
         rows = torch.tensor(list(slots))
         inside = torch.arange(len(batch.input_ids)) - batch.layout.offsets[:-1].repeat_interleave(lengths)
-        place = rows.repeat_interleave(lengths) * self.cache.capacity + inside
+        place = rows.repeat_interleave(lengths) * capacity + inside
         with span("prefill"):
             hidden = policy.hidden_states(
-                batch, lambda rows: PrefillAttention(rows, self.cache, place.to(policy.device))
+                batch, lambda rows: PrefillAttention(rows, state.cache, place.to(policy.device))
             )
             value = policy.value_head(hidden)
         on = rows.to(policy.device)
-        self._seed[on] = seeds.to(policy.device)
-        self._places[on] = lengths.to(policy.device)
-        self._position[on] = torch.tensor([p.next_position for p in prompts], device=policy.device)
-        self._count[on] = 0
-        self._value[on], self._value_input[on] = value, hidden
-        done = self._sample(on, list(slots), hidden)
+        state.seed[on] = seeds.to(policy.device)
+        state.places[on] = lengths.to(policy.device)
+        state.position[on] = torch.tensor([p.next_position for p in prompts], device=policy.device)
+        state.said[on] = 0
+        state.value[on], state.value_input[on] = value, hidden
+        with span("sample"):
+            done = self._done(list(slots), self._sample(on, hidden).tolist())
         self.active += [slot for slot in slots if slot not in done]
         return done
 
@@ -140,71 +130,85 @@ class Generator:
 
         meanwhile: called when the work is handed to the device, before its answer is waited for. It must not touch this generator.
         """
-        policy, on = self.policy, torch.tensor(self.active, device=self.policy.device)
-        token = self._tokens[on, self._count[on] - 1]
-        attend = SlotAttention(self.cache, self._prefix, on, self._places[on], scale=policy.decoder.scale)
+        policy, active = self.policy, self.active
+        key = (self.sampling, self._shared, policy.is_adapted, policy.banned_ids, policy.end_ids)
         with span("decode"):
-            hidden = policy.decoder(
-                policy.decoder.embed(token), self._position[on], attend, is_adapted=policy.is_adapted
-            )
-        self._places[on] += 1
-        self._position[on] += 1
-        done = self._sample(on, self.active, hidden, meanwhile)
-        if done:
-            gone = set(done)
-            self.active = [slot for slot in self.active if slot not in gone]
-        return done
-
-    def _sample(
-        self, on: torch.Tensor, slots: Sequence[int], hidden: torch.Tensor, meanwhile: Callable[[], None] | None = None
-    ) -> list[int]:
-        """Draw the next token of each row; hidden: [A, H]. Returns the slots that are done: the one synchronisation of a token."""
-        policy, sampling = self.policy, self.sampling
-        count = self._count[on]
-        with span("sample"):
-            sampled = sample_with_logprob(
-                head_logits(hidden, policy.head_weight),
-                temperature=sampling.temperature,
-                banned_ids=policy.banned_ids,
-                top_k=sampling.top_k,
-                seed=self._seed[on],
-                position=count,
-                greedy=sampling.greedy,
-                backend=vector_backend(policy.kernels),
-            )
-        self._tokens[on, count] = sampled.token
-        self._logprob[on, count] = sampled.logprob_raw
-        self._entropy[on, count] = sampled.entropy
-        is_end = torch.isin(sampled.token, policy.end_ids)
-        self._count[on], self._ended[on] = count + 1, is_end
-        is_done = is_end | (count + 1 == sampling.max_new_tokens)
-        answer = _on_its_way(is_done.to(torch.int8) + 2 * (~sampled.valid).to(torch.int8))
+            states = _on_its_way(policy.graphs.run(self.slots, active, key, self._step))
         if meanwhile is not None:
             meanwhile()
-        states = answer()
+        with span("decode"):
+            done = self._done(active, states())
+        if done:
+            gone = set(done)
+            self.active = [slot for slot in active if slot not in gone]
+        return done
+
+    def _step(self, on: torch.Tensor) -> torch.Tensor:
+        """Decode one token in each of the slots `on` [A]; returns what became of it, [A] int8 (see `_sample`).
+
+        Nothing waits for the device, and every tensor that outlives the step stays in its place: it may be captured in a graph.
+        """
+        policy, state = self.policy, self.slots
+        token = state.tokens[on, state.said[on] - 1]
+        decoder = policy.decoder
+        attend = SlotAttention(
+            state.cache, self._prefix, on, state.places[on], scale=decoder.scale, backend=decoder.backend
+        )
+        hidden = decoder(decoder.embed(token), state.position[on], attend, is_adapted=policy.is_adapted)
+        one = (on != state.spare).to(torch.int64)
+        state.places[on] += one
+        state.position[on] += one
+        return self._sample(on, hidden)
+
+    def _sample(self, on: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """Draw the next token of each slot; hidden: [A, H]. Returns [A] int8: 0 goes on, 1 is done, 2 and 3 have no finite logits."""
+        policy, sampling, state = self.policy, self.sampling, self.slots
+        said = state.said[on]
+        sampled = sample_with_logprob(
+            head_logits(hidden, policy.head_weight),
+            temperature=sampling.temperature,
+            banned_ids=policy.banned_ids,
+            top_k=sampling.top_k,
+            seed=state.seed[on],
+            position=said,
+            greedy=sampling.greedy,
+            backend=vector_backend(policy.kernels),
+        )
+        state.tokens[on, said] = sampled.token
+        state.logprob[on, said] = sampled.logprob_raw
+        state.entropy[on, said] = sampled.entropy
+        is_end = (sampled.token[:, None] == policy.end_ids).any(1)
+        said = said + (on != state.spare)
+        state.said[on], state.has_end[on] = said, is_end
+        is_done = is_end | (said == sampling.max_new_tokens)
+        states: torch.Tensor = is_done.to(torch.int8) + 2 * (~sampled.valid).to(torch.int8)
+        return states
+
+    def _done(self, slots: Sequence[int], states: Sequence[int]) -> list[int]:
+        """Those of `slots` that are done. Raises SelfCheckError where the logits were not finite."""
         if max(states) > 1:
+            slot = slots[states.index(max(states))]
             raise SelfCheckError(
                 expected="finite logits",
                 got="NaN or infinite logits while decoding",
-                where=f"response token {int(count[states.index(max(states))])}",
+                where=f"response token {int(self.slots.said[slot]) - 1}",
                 do="check the weights and the learning rate; resume from the last good checkpoint",
             )
         return [slot for slot, state in zip(slots, states, strict=True) if state]
 
     def take(self, slots: Sequence[int]) -> Responses:
         """Return the responses of slots that are done, in the given order; the slots are free again."""
-        on = torch.tensor(list(slots), device=self.policy.device)
-        counts = self._count[on]
-        lengths = counts.tolist()
-        tokens, logprobs, entropies = (rows[on].cpu() for rows in (self._tokens, self._logprob, self._entropy))
-        is_said = torch.arange(self.sampling.max_new_tokens) < torch.tensor(lengths)[:, None]
+        state, on = self.slots, torch.tensor(list(slots), device=self.policy.device)
+        lengths = state.said[on].tolist()
+        tokens, logprobs, entropies = (rows[on].cpu() for rows in (state.tokens, state.logprob, state.entropy))
+        is_said = torch.arange(tokens.shape[1]) < torch.tensor(lengths)[:, None]
         return Responses(
             ids=[tokens[i, :n].clone() for i, n in enumerate(lengths)],
             logprob=[logprobs[i, :n].clone() for i, n in enumerate(lengths)],
             entropy=entropies.masked_fill(~is_said, 0.0).sum(1) / is_said.sum(1),
-            value=self._value[on].cpu(),
-            value_input=self._value_input[on],
-            has_end=self._ended[on].cpu().numpy(),
+            value=state.value[on].cpu(),
+            value_input=state.value_input[on],
+            has_end=state.has_end[on].cpu().numpy(),
         )
 
 

@@ -61,7 +61,8 @@ class Group:
         self.projections = tuple(projections)
         self.has_adapter = all(p.lora_a is not None for p in self.projections)
         self.scale = self.projections[0].scale
-        self._cast: tuple[tuple[Any, ...], list[torch.Tensor]] | None = None
+        self._cast: list[torch.Tensor] = []
+        self._version: tuple[int, ...] = ()
 
     def __call__(self, x: torch.Tensor, *, is_adapted: bool) -> list[torch.Tensor]:
         """[T, in] to one [T, out] for each projection."""
@@ -74,11 +75,22 @@ class Group:
         return list(_Adapted.apply(x, self.projections, self.scale, *flat))
 
     def _weights(self, dtype: torch.dtype) -> list[torch.Tensor]:
-        """All A below each other and every B, in `dtype`; kept until the adapter changes."""
-        key = (dtype, *(w._version for p in self.projections for w in (p.lora_a, p.lora_b) if w is not None))
-        if self._cast is None or self._cast[0] != key:
-            self._cast = key, _cast([p.lora_a for p in self.projections], [p.lora_b for p in self.projections], dtype)
-        return self._cast[1]
+        """All A below each other and every B, in `dtype`. Written anew, in their place, once the adapter has changed."""
+        downs, ups = [p.lora_a for p in self.projections], [p.lora_b for p in self.projections]
+        version = tuple(w._version for w in (*downs, *ups) if w is not None)
+        if not self._cast or self._cast[0].dtype != dtype:
+            self._cast = [torch.empty_like(weight) for weight in _cast(downs, ups, dtype)]
+            self._version = ()
+        if self._version != version:
+            for kept, weight in zip(self._cast, _cast(downs, ups, dtype), strict=True):
+                kept.copy_(weight)
+            self._version = version
+        return self._cast
+
+    def refresh(self, dtype: torch.dtype) -> None:
+        """Bring the copies in `dtype` that forward passes without gradient read up to date."""
+        if self.has_adapter:
+            self._weights(dtype)
 
 
 def _cast(downs: Sequence[Any], ups: Sequence[Any], dtype: torch.dtype) -> list[torch.Tensor]:

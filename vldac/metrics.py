@@ -31,6 +31,7 @@ GLOSSARY: dict[str, str] = {
     "rollout/drain_frac": "async: share of slot-ticks that were idle because the slot's environment had its steps of the update",
     "rollout/wait_frac": "async: share of playing that waited for environments (see rollout.env_tokens)",
     "rollout/device_idle_frac": "share of the rollout in which the GPU had no work, between the pieces of it; absent on the CPU",
+    "rollout/graph_frac": "share of the decoded tokens that came from replayed CUDA graphs; absent on the CPU",
     "rollout/context_cut": "episodes that were truncated because their prompt no longer fitted the context; absent where none was",
     "rollout/env_steps": "environment steps since the start of the run",
     "value/explained_variance": "1 - Var(return - value) / Var(return) over the update's steps",

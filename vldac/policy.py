@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from vldac.attention import Prefix, RowAttention, SlotCache
+from vldac.attention import Prefix, RowAttention
 from vldac.batch import FrameFeatures, PrefixTokens, TokenBatch, collate, prefix_of
 from vldac.clock import device_clock
 from vldac.config import ModelConfig
+from vldac.decode_graphs import DecodeGraphs
 from vldac.decoder import Attend, Decoder, Deepstack
 from vldac.errors import SelfCheckError
 from vldac.fold import KeptFold, fed_with_bytes
@@ -31,6 +32,7 @@ from vldac.generation import Generator, Responses, Sampling
 from vldac.kernels import explain, linear_logprob
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
 from vldac.prompting import Prompt, image_bytes, image_patches
+from vldac.slots import Slots
 
 _KEPT_PREFIXES = 4
 """Shared prefixes whose keys and values are kept, for the policy and for its reference each."""
@@ -137,7 +139,8 @@ class Policy(nn.Module):
         self._tower = tuple(self.network.model.visual.parameters())
         self._fold = KeptFold()
         self._prefixes: dict[tuple[bytes, bool, int], Prefix] = {}
-        self._cache: SlotCache | None = None
+        self._slots: Slots | None = None
+        self.graphs = DecodeGraphs(device)
         self.register_buffer("banned_ids", self.model_info.banned_ids().to(device), persistent=False)
         self.end_ids = torch.tensor(self.model_info.end_ids(), device=device)
         self.kernel_choice = explain("linear_logprob", device, self.head_weight.dtype, self.kernels)
@@ -320,15 +323,20 @@ class Policy(nn.Module):
 
     # -- acting -----------------------------------------------------------------------------------------------------
 
-    def slot_cache(self, *, slots: int, capacity: int) -> SlotCache:
-        """Return a cache for at least so many rows of so many tokens; the same one as long as it is large enough."""
-        cache, decoder = self._cache, self.decoder
-        if cache is None or cache.slots < slots or cache.capacity < capacity:
-            self._cache = cache = SlotCache(
-                num_layers=len(decoder.layers), slots=slots, capacity=capacity, kv_heads=decoder.kv_heads,
-                head_size=decoder.head_size, dtype=self.dtype, device=self.device,
+    def slots(self, *, slots: int, capacity: int, limit: int) -> Slots:
+        """Return state for at least so many rows of so many tokens, responses of `limit`; the same as long as it is large enough."""
+        kept, decoder = self._slots, self.decoder
+        if kept is None or not kept.fits(slots=slots, capacity=capacity, limit=limit):
+            if kept is not None:  # what came before is to fit again
+                slots, capacity, limit = (
+                    max(slots, kept.count), max(capacity, kept.cache.capacity), max(limit, kept.limit)
+                )  # fmt: skip
+            self._slots = kept = None  # not both at once
+            self._slots = kept = Slots(
+                num_layers=len(decoder.layers), slots=slots, capacity=capacity, limit=limit, kv_heads=decoder.kv_heads,
+                head_size=decoder.head_size, hidden_size=self.hidden_size, dtype=self.dtype, device=self.device,
             )  # fmt: skip
-        return cache
+        return kept
 
     def act(
         self,

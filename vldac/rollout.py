@@ -51,6 +51,7 @@ class Rollout:
 
     def __init__(self, policy: Policy, env: Any, config: TrainConfig) -> None:
         self.policy, self.env, self.config = policy, env, config
+        policy.graphs.pads &= config.rollout.cuda_graphs
         self.num_envs: int = env.num_envs
         self.steps_per_env = config.rollout.steps_per_update // self.num_envs
         self.should_stop: Callable[[], bool] = lambda: False
@@ -122,6 +123,7 @@ class Rollout:
             self.rounds_done += 1
         seconds: dict[str, float] = {}
         self.policy.clock.begin()
+        self.policy.graphs.share()  # what was decoded before is not this update's
         self.tracker = Tracker(self.env, self.steps_per_env) if self._is_tracked() else None
         with span("encode", seconds):
             self._refresh_frames()
@@ -134,6 +136,9 @@ class Rollout:
             stats["rollout/context_cut"] = float(self.num_cut)
         if idle is not None:
             stats["rollout/device_idle_frac"] = idle
+        replayed = self.policy.graphs.share()
+        if replayed is not None:
+            stats["rollout/graph_frac"] = replayed
         return RolloutBatch(
             buffer=self.buffer,
             prompts=[prompt for own in self.prompts for prompt in own],

@@ -101,7 +101,7 @@ class Admissions:
         def watched(generator: Generator, slots: Any, *arguments: Any, shared: int) -> list[int]:
             self.seen.append((len(slots), len(generator.active)))
             self.shared.append(shared)
-            self.capacities.append(generator.cache.capacity)
+            self.capacities.append(generator.slots.cache.capacity)
             return admit(generator, slots, *arguments, shared=shared)
 
         monkeypatch.setattr(Generator, "admit", watched)

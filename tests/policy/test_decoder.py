@@ -339,11 +339,22 @@ def test_a_replaced_linear_layer_is_refused(model: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_adapters_weights_are_cast_once_until_they_change(make_policy: MakePolicy, dtype: torch.dtype) -> None:
+def test_the_adapters_weights_are_cast_once_until_they_change_and_then_in_their_place(
+    make_policy: MakePolicy, dtype: torch.dtype
+) -> None:
     policy = make_policy(dtype=dtype)
     group: Group = policy.decoder.layers[0].query_key_value
     first = group._weights(dtype)
-    assert group._weights(dtype) is first
+    before = [weight.clone() for weight in first]
     with torch.no_grad():
+        first[0].add_(1.0)
+        assert torch.equal(group._weights(dtype)[0], first[0]), "they are read again although nothing has changed"
         policy.lora_parameters()[0][1].add_(1.0)
-    assert group._weights(dtype) is not first
+    again = group._weights(dtype)
+    places = [weight.data_ptr() for weight in first]
+    assert [weight.data_ptr() for weight in again] == places, "a captured graph would read the old ones"
+    rank = len(policy.lora_parameters()[0][1])
+    torch.testing.assert_close(again[0][:rank].float(), before[0][:rank].float() + 1.0, atol=1e-2, rtol=1e-2)
+    assert all(
+        torch.equal(a, b) for a, b in zip([again[0][rank:], *again[1:]], [before[0][rank:], *before[1:]], strict=True)
+    )
