@@ -380,17 +380,21 @@ def test_a_signal_takes_the_running_update_back_and_the_resumed_run_ends_the_sam
     assert all("rollout/drain_frac" in line for line in read_metrics(folder))
 
 
-def test_a_rollout_that_failed_is_begun_anew(uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = trainer_of(uneven, start)
-    recv, calls = trainer.env.recv, iter(range(1000))
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_rollout_that_failed_is_begun_anew(
+    uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    trainer = trainer_of(set_rollout(uneven, mode=mode), start)
+    name = "step" if mode == "sync" else "recv"
+    own, calls = getattr(trainer.env, name), iter(range(1000))
 
-    def broken(timeout: float | None = None) -> Any:
-        obs, reward, *rest = recv(timeout)
-        return obs, reward * (np.nan if next(calls) == 30 else 1), *rest
+    def broken(argument: Any) -> Any:
+        obs, reward, *rest = own(argument)
+        return obs, reward * (np.nan if next(calls) == 6 else 1), *rest
 
-    monkeypatch.setattr(trainer.env, "recv", broken)
+    monkeypatch.setattr(trainer.env, name, broken)
     with pytest.raises(NonFiniteError):
         trainer.collect()
-    assert not trainer.rollout.buffer.filled.any()
     batch = trainer.collect()
     assert (batch.buffer.filled == 12).all() and np.isfinite(batch.buffer.reward).all()
+    assert len(batch.prompts) == len(batch.features) == 96 and (batch.buffer.index[::12] == 0).all()
