@@ -27,7 +27,7 @@ from vldac import _core
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 SCRATCH_BYTES = 32 << 20
-_TILE_COLUMNS = 8192
+TILE_COLUMNS = 8192
 _INVARIANT_ROWS = 64
 _ISA_NAMES = {"scalar": "scalar", "sse41": "scalar", "avx2": "AVX2", "avx512": "AVX-512"}
 
@@ -131,7 +131,7 @@ def _tiles(hidden: Tensor, weight: Tensor, is_ignored: Tensor, chunk_rows: int) 
     """
     wide, (count, size), some_ignored = accumulate_dtype(hidden.dtype), hidden.shape, bool(is_ignored.any())
     items = SCRATCH_BYTES // wide.itemsize
-    columns = min(weight.shape[0], _TILE_COLUMNS)
+    columns = min(weight.shape[0], TILE_COLUMNS)
     if weight.dtype != wide:
         columns = min(columns, max(128, items // size // 128 * 128))
     rows = max(1, min(count, chunk_rows or items // columns))

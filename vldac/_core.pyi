@@ -481,9 +481,10 @@ def parse_work(text: str, names: ActionNames, mode: str) -> int:
     """How many bytes parsing one text looks at, rereads included: the tests' measure of linear time."""
 
 def plan_microbatches(
-    lengths: NDArray[np.int64], max_rows: int, max_tokens: int
+    lengths: NDArray[np.int64], *, shared: int, max_rows: int, max_tokens: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Order of the rows by length [R], and offsets of the micro-batches in it."""
+    """Order of the rows by length [R], and offsets of the micro-batches in it: few, even, each of at most max_rows rows, and of at
+    most max_tokens tokens with the `shared` ones that each runs once; 0 is no limit."""
 
 def resize_bicubic(images: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Frames [N, H, W, 3] at another size, as Pillow 13 makes them."""

@@ -15,17 +15,23 @@ from dataclasses import dataclass
 import torch
 
 from vldac.errors import SelfCheckError
-from vldac.kernels import prefix_attention, slot_attention
+from vldac.kernels import slot_attention
+from vldac.row_attention import Rows, causal, rows_for
 
 
 class Prefix:
     """Keys and values of the tokens that all rows share; `collect` is the `Attend` that fills it."""
 
-    def __init__(self, num_layers: int, scale: float, backend: str = "auto") -> None:
+    def __init__(self, num_layers: int, scale: float, backend: str = "auto", attention: str = "auto") -> None:
+        """attention: see `vldac.row_attention`. backend: of the operator."""
         self.key: list[torch.Tensor | None] = [None] * num_layers
         """one [P, kv heads, D] per layer, rotated"""
         self.value: list[torch.Tensor | None] = [None] * num_layers
-        self._scale, self._backend = scale, backend
+        self._scale, self._backend, self._attention = scale, backend, attention
+
+    def __len__(self) -> int:
+        """P"""
+        return 0 if self.key[0] is None else len(self.key[0])
 
     def collect(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Causal attention of the prefix's own tokens. Keeps what it is given."""
@@ -33,8 +39,7 @@ class Prefix:
             self.key[layer], self.value[layer] = key, value
         if not len(query):
             return query
-        one = torch.tensor([0, len(key)])
-        return prefix_attention(query, key, value, None, None, one, scale=self._scale, backend=self._backend)
+        return causal(self._attention, query, key, value, scale=self._scale, kernels=self._backend)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,20 +61,25 @@ class RowAttention:
     """Attention of packed rows behind an optional prefix: an `Attend` of the update, of the reference and of the prefill."""
 
     def __init__(
-        self, layout: RowLayout, prefix: Prefix | None, *, num_layers: int, scale: float, backend: str = "auto"
-    ) -> None:
-        """backend: of the operator; see `vldac.kernels.prefix_attention`."""
+        self, layout: RowLayout, prefix: Prefix | None, *, num_layers: int, scale: float, backend: str = "auto",
+        attention: str = "auto",
+    ) -> None:  # fmt: skip
+        """attention: see `vldac.row_attention`. backend: of the operator."""
         self._layout, self._prefix, self._last = layout, prefix, num_layers - 1
-        self._scale, self._backend = scale, backend
+        self._scale, self._backend, self._attention = scale, backend, attention
+        self._rows: dict[bool, Rows] = {}
+        """for the kept tokens alone, and for all"""
 
     def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """[N, heads, D]; in the last layer the queries are those of the kept tokens."""
-        layout, prefix = self._layout, self._prefix
-        queries = layout.kept if layer == self._last else layout.offsets
+        layout, prefix, is_last = self._layout, self._prefix, layer == self._last
+        if is_last not in self._rows:
+            self._rows[is_last] = rows_for(
+                self._attention, layout.offsets, layout.kept if is_last else layout.offsets, scale=self._scale,
+                shared=0 if prefix is None else len(prefix), device=query.device, kernels=self._backend,
+            )  # fmt: skip
         shared = (None, None) if prefix is None else (prefix.key[layer], prefix.value[layer])
-        return prefix_attention(
-            query, key, value, *shared, layout.offsets, queries, scale=self._scale, backend=self._backend
-        )
+        return self._rows[is_last](query, key, value, *shared)
 
 
 class SlotCache:

@@ -17,9 +17,10 @@ from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
 from vldac.errors import SelfCheckError
 from vldac.kernels import linear_logprob, reference
+from vldac.packing import Packing, Rows, until_it_fits
 from vldac.padded import padded_hidden_states
 from vldac.policy import Policy
-from vldac.update import Rows, token_batch
+from vldac.update import token_batch
 
 CHECKS = (
     "value-gradient", "policy-gradient", "image-ablation", "mask", "decoder", "kernels", "first-ratio", "dropout",
@@ -37,9 +38,18 @@ _WORST = 5.0
 """How much further than the mean one token may be."""
 
 
-def start_audit(policy: Policy, batch: RolloutBatch, config: TrainConfig) -> None:
-    """Run every check that is not waived on a few steps of the first rollout. Raises SelfCheckError."""
-    rows = np.arange(len(batch))[:: max(1, len(batch) // _ROWS)][:_ROWS]
+def start_audit(policy: Policy, batch: RolloutBatch, config: TrainConfig, packing: Packing) -> None:
+    """Run every check that is not waived on a few steps of the first rollout, in passes that fit. Raises SelfCheckError."""
+
+    def attempt() -> None:
+        rows = packing.split(np.arange(len(batch))[:: max(1, len(batch) // _ROWS)][:_ROWS])[0]
+        with packing.sized_pass(rows):
+            _audit(policy, batch, rows, config)
+
+    until_it_fits(attempt, packing.budget.shrink)
+
+
+def _audit(policy: Policy, batch: RolloutBatch, rows: Rows, config: TrainConfig) -> None:
     if "mask" not in config.waive:
         check_mask(policy, batch, rows)
     if "dropout" not in config.waive:

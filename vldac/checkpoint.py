@@ -67,6 +67,7 @@ def trainer_state(trainer: Any) -> dict[str, Any]:
         "updates_done": trainer.updates_done,
         "env_steps": trainer.env_steps,
         "is_warm": trainer.is_warm,
+        "passes": {"microbatch_tokens": policy.budget.tokens, "prefill_rows": policy.budget.prefill_rows},
         "rollout": rollout_json,
         "random_streams": {
             "seed": trainer.config.seed,
@@ -263,6 +264,8 @@ def restore(trainer: Any, path: Path) -> None:
         optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     trainer.updates_done, trainer.env_steps = counters["updates_done"], counters["env_steps"]
     trainer.is_warm = counters["is_warm"]
+    passes, budget = counters.get("passes", {}), trainer.policy.budget  # none before passes were sized by tokens
+    budget.tokens, budget.prefill_rows = passes.get("microbatch_tokens", 0), passes.get("prefill_rows", 0)
     if state["env"]:
         trainer.env.set_state(state["env"])
         _restore_rollout(trainer.rollout, tensors, counters["rollout"], path)

@@ -35,6 +35,9 @@ class ModelConfig:
     """Trade compute for memory in the update."""
     kernels: Literal["auto", "torch", "cpp", "triton", "triton_fused"] = "auto"
     """Back end of scoring, losses, advantages and sampling; auto is Triton on a GPU, C++ on the CPU."""
+    attention: Literal["auto", "sdpa", "flex", "flash"] = "auto"
+    """How packed rows attend: sdpa pads them; flex (GPU) has a block mask; flash needs a GPU and flash-attn; auto is C++ on the
+    CPU, sdpa on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,10 +175,11 @@ class OptimConfig:
     """Passes over the steps of an update."""
     minibatch_steps: int = 128
     """Environment steps per optimiser step."""
-    microbatch_steps: int = 8
-    """Environment steps per forward and backward pass; has no effect on the result beyond rounding."""
     microbatch_tokens: int = 0
-    """Padded tokens per forward and backward pass; 0 is no limit beside microbatch_steps."""
+    """Tokens per forward and backward pass, the shared prefix counted once; 0 is automatic: what fits into the free memory of a GPU,
+    what runs fastest on a CPU. No effect on the result beyond rounding; halved, with a message, when memory runs out."""
+    microbatch_steps: int = 0
+    """At most so many environment steps per forward and backward pass; 0 is no limit beside microbatch_tokens."""
     lr: float = 5e-5
     """Learning rate of the adapter at the first update."""
     lr_final: float = 1e-7

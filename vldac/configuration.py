@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib.util
 import json
 import math
 import re
@@ -257,6 +258,12 @@ def check_config(config: TrainConfig) -> None:
         "use 0, or waive 'truncated-sampling'",
     )
     refuse(
+        config.device != "cpu" or model.attention not in ("flex", "flash"), "a GPU, or auto or sdpa", model.attention,
+        "model.attention", "use auto",
+    )  # fmt: skip
+    if model.attention == "flash":
+        _check_flash(config)
+    refuse(
         model.lora_dropout == 0 or "dropout" in config.waive,
         "lora_dropout 0: dropout makes the ratio differ from 1",
         model.lora_dropout,
@@ -293,6 +300,21 @@ def check_config(config: TrainConfig) -> None:
     )
 
 
+def _check_flash(config: TrainConfig) -> None:
+    """Raise ConfigError where FlashAttention cannot run."""
+    where = "model.attention = 'flash'"
+    if config.model.dtype != "bfloat16":
+        raise ConfigError(
+            expected="model.dtype bfloat16, which the kernel takes", got=config.model.dtype, where=where,
+            do="set model.dtype bfloat16, or model.attention sdpa",
+        )  # fmt: skip
+    if importlib.util.find_spec("flash_attn") is None:
+        raise ConfigError(
+            expected="the package flash-attn", got="not installed", where=where,
+            do="pip install --no-build-isolation 'vldac[gpu]', or use model.attention sdpa or flex",
+        )  # fmt: skip
+
+
 _AT_LEAST_ONE = {
     "model.lora_rank": "a rank of at least 1",
     "env.num_envs": "at least 1 environment",
@@ -303,7 +325,6 @@ _AT_LEAST_ONE = {
     "optim.num_updates": "at least 1 update",
     "optim.epochs": "at least 1 epoch",
     "optim.minibatch_steps": "at least 1 step",
-    "optim.microbatch_steps": "at least 1 step",
     "checkpoint_every": "at least 1 update",
     "tiny.hidden_size": "a width of at least 1",
     "tiny.num_layers": "at least 1 layer",
@@ -320,7 +341,7 @@ _NOT_NEGATIVE = (
     "seed", "num_threads", "keep_checkpoints", "rollout.top_k", "model.lora_dropout", "algorithm.kl_coef",
     "algorithm.value_coef", "algorithm.value_clip", "algorithm.ratio_guard", "optim.lr", "optim.lr_final", "optim.value_lr",
     "optim.value_lr_final", "optim.adam_eps", "optim.warmup_updates", "optim.warmup_cap", "eval.episodes", "eval.seed", "eval.every",
-    "tiny.clone_updates", "optim.microbatch_tokens", "trajectories_every", "alarms.stop_after",
+    "tiny.clone_updates", "optim.microbatch_tokens", "optim.microbatch_steps", "trajectories_every", "alarms.stop_after",
     "rollout.admit_envs", "rollout.env_tokens",
 )  # fmt: skip
 

@@ -69,8 +69,9 @@ class _Layer:
 class Decoder:
     """Runs the language model of a `Qwen*VLForConditionalGeneration`, adapter included. Holds no weights of its own."""
 
-    def __init__(self, network: Any, name: str, *, kernels: str = "auto") -> None:
-        """network: `Qwen*VLForConditionalGeneration`. kernels: the back end of scoring (`model.kernels`)."""
+    def __init__(self, network: Any, name: str, *, kernels: str = "auto", attention: str = "auto") -> None:
+        """network: `Qwen*VLForConditionalGeneration`. kernels: the back end of scoring (`model.kernels`). attention: of packed rows
+        (`model.attention`)."""
         language_model = network.model.language_model
         config = language_model.config
         _check(config, name)
@@ -82,7 +83,7 @@ class Decoder:
         self.heads, self.kv_heads = int(config.num_attention_heads), int(config.num_key_value_heads)
         self.head_size = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
         self.scale = self.head_size**-0.5
-        self.backend = decoder_backend(kernels)
+        self.backend, self.attention = decoder_backend(kernels), attention
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """[T] int64 to [T, H]."""
@@ -122,7 +123,7 @@ class Decoder:
         self, ids: torch.Tensor, positions: torch.Tensor, *, is_adapted: bool, is_checkpointing: bool = False
     ) -> Prefix:
         """Return keys and values of shared tokens: ids [P] int64, positions [3, P]. The last layer ends with them."""
-        prefix = Prefix(len(self.layers), self.scale, self.backend)
+        prefix = Prefix(len(self.layers), self.scale, self.backend, self.attention)
         nothing = torch.empty(0, dtype=torch.int64, device=ids.device)
         self(
             self.embed(ids), positions, prefix.collect, is_adapted=is_adapted, keep=nothing,
@@ -140,6 +141,20 @@ class Decoder:
         self, index: int, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, is_adapted: bool,
         keep: torch.Tensor | None,
     ) -> torch.Tensor:  # fmt: skip
+        attended = self._attention(index, x, cos, sin, attend, is_adapted, keep)
+        x = x if keep is None else x[keep]
+        if not len(x):
+            return x
+        (out,) = self.layers[index].out(attended.flatten(1), is_adapted=is_adapted)
+        del attended
+        x = x + out
+        del out
+        return x + self._mlp(index, x, is_adapted)
+
+    def _attention(
+        self, index: int, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, is_adapted: bool,
+        keep: torch.Tensor | None,
+    ) -> torch.Tensor:  # fmt: skip
         layer, backend = self.layers[index], self.backend
         normed = self._rms_norm(x, layer.input_norm)
         if keep is None:
@@ -148,21 +163,20 @@ class Decoder:
         else:
             key, value = layer.key_value(normed, is_adapted=is_adapted)
             (query,) = layer.query(normed[keep], is_adapted=is_adapted)
-            x, query_cos, query_sin = x[keep], cos[keep], sin[keep]
+            query_cos, query_sin = cos[keep], sin[keep]
         query = query.view(-1, self.heads, self.head_size)
         key, value = (part.view(-1, self.kv_heads, self.head_size) for part in (key, value))
         if layer.query_norm is not None and layer.key_norm is not None:
             query, key = self._rms_norm(query, layer.query_norm), self._rms_norm(key, layer.key_norm)
         query = apply_rotary(query, query_cos, query_sin, backend=backend)
         key = apply_rotary(key, cos, sin, backend=backend)
-        attended = attend(index, query, key, value)
-        if not len(x):
-            return x
-        (out,) = layer.out(attended.flatten(1), is_adapted=is_adapted)
-        x = x + out
+        return attend(index, query, key, value)
+
+    def _mlp(self, index: int, x: torch.Tensor, is_adapted: bool) -> torch.Tensor:
+        layer = self.layers[index]
         gate, up = layer.gate_up(self._rms_norm(x, layer.mlp_norm), is_adapted=is_adapted)
-        (down,) = layer.down(swiglu(gate, up, backend=backend), is_adapted=is_adapted)
-        return x + down
+        (down,) = layer.down(swiglu(gate, up, backend=self.backend), is_adapted=is_adapted)
+        return down
 
     def _rms_norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Over the last dimension: of tokens [T, H], or of heads [T, heads, D]."""

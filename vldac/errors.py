@@ -59,6 +59,10 @@ class NonFiniteError(FourPartError):
     batch: dict[str, Any] | None = None
 
 
+class DeviceMemoryError(FourPartError):
+    """Memory ran out, and no smaller pass is left to try."""
+
+
 class CollapseError(FourPartError):
     """The policy has collapsed by the alarms' measure for as many updates as the configuration tolerates."""
 

@@ -1,12 +1,8 @@
 """What a run will cost: exact parameter counts, and an estimate of the memory with each of its terms.
 
 Counts come from the real classes on torch's meta device, so nothing is allocated. Weights, LoRA, gradients and Adam are
-exact. Activations are a formula for the decoder layer of the Qwen2-VL families with float32 LoRA on a frozen base, tested
-on the CPU against the tensors that autograd keeps and against the peak of live bytes. Not counted: the CUDA context,
-fragmentation, and the workspaces of libraries.
-
-Shapes: B rows of a micro-batch, L tokens of a row (longest prompt + token limit), E environments, S steps of an update.
-H hidden, I MLP, Q = heads x head size, K = key-value heads x head size, V vocabulary, r LoRA rank.
+exact. What a pass keeps and needs are the formulas of `vldac.activations`. Not counted: the CUDA context, fragmentation, and the
+workspaces of libraries.
 """
 
 from __future__ import annotations
@@ -14,8 +10,18 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from vldac.activations import (
+    DecoderShape,
+    PassShape,
+    cpu_tokens,
+    forward_bytes,
+    gpu_tokens,
+    kept_bytes,
+    logits_bytes,
+    pass_bytes,
+)
 from vldac.config import TrainConfig
 from vldac.preflight import (
     CHARACTERS_PER_TOKEN,
@@ -27,6 +33,12 @@ from vldac.preflight import (
     image_note,
     prompt_size,
 )
+
+if TYPE_CHECKING:
+    from vldac.policy import Policy
+
+PLANNED_GPU = 80 * 10**9
+"""Memory that is planned with where there is no GPU to ask."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +82,7 @@ class MemoryEstimate:
     """Terms of the device memory, and what the host keeps."""
 
     terms: tuple[MemoryTerm, ...]
+    plan: PassPlan
     frames: int
     """bytes on the host: the update's pictures, each once, uint8"""
 
@@ -114,91 +127,59 @@ def count_parameters(config: TrainConfig, facts: ModelFacts) -> ParameterCounts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DecoderShape:
-    """Sizes of a decoder, from its configuration."""
+class PassPlan:
+    """One forward and backward pass of the update, responses at their longest."""
 
-    layers: int
-    hidden: int
-    mlp: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    vocab: int
-    has_head_norms: bool
-    """Qwen3-VL normalises queries and keys per head."""
-
-    @classmethod
-    def of(cls, model_config: Any) -> DecoderShape:
-        text = model_config.get_text_config()
-        return cls(
-            layers=text.num_hidden_layers,
-            hidden=text.hidden_size,
-            mlp=text.intermediate_size,
-            heads=text.num_attention_heads,
-            kv_heads=text.num_key_value_heads,
-            head_size=getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads,
-            vocab=text.vocab_size,
-            has_head_norms=model_config.model_type == "qwen3_vl",
-        )
+    steps: int
+    tokens: int
+    """The steps' own and the shared prefix"""
+    budget: int
+    """optim.microbatch_tokens, or what is chosen for 0"""
+    source: str
+    """Where the budget comes from, in words"""
 
 
-def layer_activation_bytes(shape: DecoderShape, *, rows: int, length: int, rank: int, dtype_bytes: int) -> int:
-    """Bytes that autograd keeps for one decoder layer of a [rows, length] batch.
+def plan_pass(config: TrainConfig, shape: DecoderShape, prompt: PromptSize, *, free: int | None) -> PassPlan:
+    """Return the largest pass of this run. free: bytes of the GPU beside what is always there; None on a CPU."""
+    optim, own = config.optim, prompt.total - prompt.shared + config.rollout.max_new_tokens - 1
+    most = min(optim.microbatch_steps or optim.minibatch_steps, optim.minibatch_steps, config.rollout.steps_per_update)
+    budget, source = optim.microbatch_tokens, "optim.microbatch_tokens"
+    if not budget and free is None:
+        budget, source = cpu_tokens(shape, shared=prompt.shared), "automatic: the fastest on a CPU"
+    elif not budget:
+        budget, source = gpu_tokens(shape, free=max(free or 0, 0), **_pass_settings(config)), "automatic: what fits"
+    steps = max(1, min(most, (budget - prompt.shared) // own))
+    return PassPlan(steps=steps, tokens=prompt.shared + steps * own, budget=budget, source=source)
 
-    Two RMSNorms keep a float32 copy of their input. A float32 LoRA on a bfloat16 base keeps a float32 copy of each module's
-    input (q, k, v, gate, up: H; o: Q; down: I); in float32 the copies are the tensors themselves. SDPA keeps q, k, v (keys and
-    values repeated to all heads) and its output; the MLP keeps three tensors of I and the mask is kept once per layer.
+
+def _pass_settings(config: TrainConfig) -> dict[str, Any]:
+    return {
+        "rank": config.model.lora_rank, "dtype_bytes": 4 if config.model.dtype == "float32" else 2,
+        "is_checkpointing": config.model.gradient_checkpointing,
+    }  # fmt: skip
+
+
+def automatic_tokens(policy: Policy, config: TrainConfig, *, shared: int) -> int:
+    """Return the tokens of a pass for optim.microbatch_tokens 0, on the policy's device as it is now: a GPU's free memory counts.
+
+    Kept free: the gradients of the first update, and Adam's moments.
     """
-    b, query = dtype_bytes, shape.heads * shape.head_size
-    norms = 2 * 4 * (shape.hidden + 1)
-    if b == 4:
-        lora_inputs = 4 * (2 * shape.hidden + shape.mlp)
-    else:
-        lora_inputs = 4 * (5 * shape.hidden + query + shape.mlp)
-    lora_hidden = 7 * 4 * rank
-    attention = b * 4 * query + 4 * shape.heads + b * length
-    if shape.has_head_norms:
-        attention += 4 * (query + shape.kv_heads * shape.head_size + shape.heads + shape.kv_heads)
-    per_token = norms + lora_inputs + lora_hidden + attention + 3 * b * shape.mlp
-    return rows * length * per_token
+    import torch
+
+    shape = DecoderShape.of(policy.network.config)
+    if policy.device.type != "cuda":
+        return cpu_tokens(shape, shared=shared)
+    free, _ = torch.cuda.mem_get_info(policy.device)
+    free += torch.cuda.memory_reserved(policy.device) - torch.cuda.memory_allocated(policy.device)
+    trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
+    return gpu_tokens(shape, free=free - 12 * trained, **_pass_settings(config))
 
 
-def checkpointed_activation_bytes(shape: DecoderShape, layer: int, *, rows: int, length: int, dtype_bytes: int) -> int:
-    """Bytes kept with gradient checkpointing: every layer's input, and the tensors of the one `layer` that is recomputed."""
-    return shape.layers * rows * length * shape.hidden * dtype_bytes + layer
-
-
-def forward_workspace_bytes(shape: DecoderShape, *, tokens: int, dtype_bytes: int) -> int:
-    """Bytes of short-lived tensors of a pass without gradient, at its widest place: up_proj, whose LoRA sum is float32."""
-    return tokens * shape.mlp * (2 * dtype_bytes + 12)
-
-
-def backward_workspace_bytes(shape: DecoderShape, *, tokens: int, dtype_bytes: int) -> int:
-    """Bytes of short-lived tensors of a backward pass: two gradients of down_proj's input, and the float32 hidden state's."""
-    return tokens * (shape.mlp * (4 + dtype_bytes) + 4 * shape.hidden)
-
-
-def logits_bytes(shape: DecoderShape, *, rows: int, dtype_bytes: int, device: str = "cuda") -> int:
-    """Bytes of scoring `rows` response tokens with their gradient, by the kernels of the device.
-
-    A GPU holds one chunk of float32 logits, their gradient in the weights' dtype and its product with the head; the CPU a tile
-    (three, where the head must be converted). Both keep the gradient of the hidden states [rows, H].
-    """
-    from vldac.kernels.cpp_rows import SCRATCH_BYTES
-    from vldac.kernels.triton_table import planned_rows
-
-    kept = rows * shape.hidden * dtype_bytes
-    if device == "cpu":
-        return kept + (1 if dtype_bytes == 4 else 3) * SCRATCH_BYTES + 2 * 4 * rows * shape.hidden
-    chunk = min(rows, planned_rows(dtype_bytes, shape.hidden, shape.vocab))
-    return kept + chunk * (-(-shape.vocab // 16) * 16 * (4 + dtype_bytes) + 4 * shape.hidden)
-
-
-def rows_per_pass(config: TrainConfig, prompt: PromptSize) -> int:
-    """Return the environment steps of one forward and backward pass, responses at their longest."""
-    optim, length = config.optim, prompt.total + config.rollout.max_new_tokens
-    rows = min(optim.microbatch_steps, optim.minibatch_steps, config.rollout.steps_per_update)
-    return max(1, min(rows, optim.microbatch_tokens // length)) if optim.microbatch_tokens else rows
+def estimate_running(policy: Policy, config: TrainConfig) -> MemoryEstimate:
+    """Return the memory estimate of a run that has its model: parameters counted, the prompt measured."""
+    network, info = policy.network, policy.model_info
+    facts = ModelFacts(config=network.config, spec=info.spec, tokenizer=info.tokenizer, source="loaded")
+    return estimate_memory(config, facts, count_parameters(config, facts), prompt_size(config, facts))
 
 
 def estimate_memory(
@@ -208,27 +189,12 @@ def estimate_memory(
     shape = DecoderShape.of(facts.config)
     b = 4 if config.model.dtype == "float32" else 2
     envs, steps, images = config.env.num_envs, config.rollout.steps_per_update, config.env.num_images
-    rows, length = rows_per_pass(config, prompt), prompt.total + config.rollout.max_new_tokens
-    layer = layer_activation_bytes(shape, rows=rows, length=length, rank=config.model.lora_rank, dtype_bytes=b)
-    if config.model.gradient_checkpointing:
-        activations = checkpointed_activation_bytes(shape, layer, rows=rows, length=length, dtype_bytes=b)
-        what = "layer inputs, and one layer recomputed"
-    else:
-        activations = shape.layers * layer
-        what = "with the float32 copies of LoRA's inputs" if b == 2 else "all layers"
-    activations += 2 * rows * length * shape.head_size * b  # rotary cosines and sines, shared by the layers
-    workspace = backward_workspace_bytes(shape, tokens=rows * length, dtype_bytes=b)
+    response, own = config.rollout.max_new_tokens, prompt.total - prompt.shared
     device = "cpu" if config.device == "cpu" else "cuda"  # "auto": the machine that is planned for has a GPU
-    scoring = logits_bytes(shape, rows=rows * config.rollout.max_new_tokens, dtype_bytes=b, device=device)
-    kv = envs * length * shape.layers * 2 * shape.kv_heads * shape.head_size * b
-    prefill = forward_workspace_bytes(shape, tokens=envs * prompt.total, dtype_bytes=b)
-    decode = 4 * (envs + 3) * shape.vocab  # float32 logits, and which ids are banned
     deepstack = len(getattr(facts.config.vision_config, "deepstack_visual_indexes", None) or [])
     one_frame = prompt.image_tokens // images * shape.hidden * b * (1 + deepstack)
-    widest = "logits" if scoring > workspace else "backward pass"
-    fewer_rows, fewer_envs = "lower optim.microbatch_steps", "lower env.num_envs"
     term = MemoryTerm
-    terms = (
+    always = (
         term(name=f"frozen weights, {config.model.dtype}", size=counts.base_bytes, phase="always",
              remedy="take a smaller model" if b == 2 else "set model.dtype bfloat16"),
         term(name="LoRA, float32: weights and Adam", size=counts.lora * 12, phase="always",
@@ -237,18 +203,47 @@ def estimate_memory(
              remedy="narrow model.value_hidden"),
         term(name=f"image features of {steps} steps", size=(steps + envs * images) * one_frame, phase="always",
              remedy="lower rollout.steps_per_update or env.image_size"),
-        term(name=f"KV cache, {envs} x {length} tokens", size=kv, phase="rollout", remedy=fewer_envs),
+        term(name=f"KV cache, {envs} x {own + response} tokens", phase="always", remedy="lower env.num_envs",
+             size=envs * (own + response) * shape.layers * 2 * shape.key * b),
+        term(name=f"KV of the shared prefix, {prompt.shared} tokens", phase="always", remedy="shorten the prompt",
+             size=2 * prompt.shared * shape.layers * 2 * shape.key * b),
+    )  # fmt: skip
+    gradients = counts.trainable * 4
+    free = None
+    if device == "cuda":
+        free = gpu_bytes() - sum(each.size for each in always) - gradients
+    plan = plan_pass(config, shape, prompt, free=free)
+    size = PassShape(
+        tokens=plan.tokens - prompt.shared, kept=plan.steps * response, shared=prompt.shared, **_pass_settings(config)
+    )
+    kept, scoring = kept_bytes(shape, size), logits_bytes(shape, rows=size.kept, dtype_bytes=b, device=device)
+    workspace = pass_bytes(shape, size, device=device) - kept
+    casts = 0 if b == 4 else counts.lora * b  # LoRA in the weights' dtype, for the products
+    prefill = forward_bytes(shape, tokens=envs * own, dtype_bytes=b)
+    decode = 4 * (envs + 3) * shape.vocab  # float32 logits, and which ids are banned
+    widest = "logits" if scoring >= workspace else "backward pass"
+    fewer_tokens, fewer_envs = f"set optim.microbatch_tokens below {plan.tokens}", "lower env.num_envs"
+    what = "layer inputs, and one layer recomputed" if size.is_checkpointing else "all layers"
+    terms = (
+        *always,
         term(name=f"rollout workspace, {envs} rows", phase="rollout", remedy=fewer_envs,
              size=max(prefill, decode, vision_workspace_bytes(facts, prompt, frames=envs, dtype_bytes=b))),
-        term(name="gradients, LoRA and value head", size=counts.trainable * 4, phase="update",
-             remedy="lower model.lora_rank"),
-        term(name=f"activations of {rows} x {length} tokens ({what})", size=activations, phase="update",
-             remedy=fewer_rows if config.model.gradient_checkpointing else f"{fewer_rows}, or set "
+        term(name="gradients, LoRA and value head", size=gradients, phase="update", remedy="lower model.lora_rank"),
+        term(name=f"activations of {plan.tokens} tokens ({what})", phase="update",
+             size=kept + casts,
+             remedy=fewer_tokens if size.is_checkpointing else f"{fewer_tokens}, or set "
              "model.gradient_checkpointing true"),
-        term(name=f"workspace of the {widest}", size=max(scoring, workspace), phase="update", remedy=fewer_rows),
+        term(name=f"workspace of the {widest}", size=workspace, phase="update", remedy=fewer_tokens),
     )  # fmt: skip
     width, height = prompt.rendered
-    return MemoryEstimate(terms=terms, frames=(steps + envs * images) * width * height * 3)
+    return MemoryEstimate(terms=terms, plan=plan, frames=(steps + envs * images) * width * height * 3)
+
+
+def gpu_bytes() -> int:
+    """Bytes of this machine's first GPU; of one of 80 GB where there is none."""
+    import torch
+
+    return int(torch.cuda.mem_get_info(0)[1]) if torch.cuda.is_available() else PLANNED_GPU
 
 
 def vision_workspace_bytes(facts: ModelFacts, prompt: PromptSize, *, frames: int, dtype_bytes: int) -> int:
@@ -277,8 +272,8 @@ def dry_run(config: TrainConfig) -> str:
     parts = [
         "# configuration\n" + to_yaml(config).rstrip(),
         "# parameters\n" + _parameter_text(config, facts, counts),
-        "# sizes\n" + _size_text(config, prompt),
-        "# memory (estimate)\n" + _memory_text(memory),
+        "# sizes\n" + _size_text(config, prompt, memory.plan),
+        "# memory (estimate)\n" + _memory_text(memory, config.device),
     ]
     note = image_note(prompt.rendered, facts.spec)
     if note:
@@ -298,21 +293,21 @@ def _parameter_text(config: TrainConfig, facts: ModelFacts, counts: ParameterCou
     return "\n".join(lines)
 
 
-def _size_text(config: TrainConfig, prompt: PromptSize) -> str:
+def _size_text(config: TrainConfig, prompt: PromptSize, plan: PassPlan) -> str:
     optim, steps, envs = config.optim, config.rollout.steps_per_update, config.env.num_envs
     batches = math.ceil(steps / optim.minibatch_steps)
     rows = min(optim.minibatch_steps, steps)
-    per_pass = rows_per_pass(config, prompt)
     guess = f"estimated at {CHARACTERS_PER_TOKEN} characters a token and {CHAT_FORMAT_TOKENS} of chat format: no tokenizer here"
     text = "counted with its tokenizer" if prompt.is_exact else guess
     width, height = prompt.seen
     lines = [
         f"prompt           {prompt.total} tokens: {prompt.image_tokens} of {config.env.num_images} image(s) at {width}x{height}, "
-        f"{prompt.text_tokens} of text ({text})",
+        f"{prompt.text_tokens} of text ({text}); {prompt.shared} of them shared and run once",
         f"response         at most {config.rollout.max_new_tokens} tokens",
         f"update           {steps} environment steps: {envs} environments x {steps // envs}",
         f"optimiser steps  {optim.epochs * batches} per update: {optim.epochs} epoch(s) x {batches} of {rows} steps, "
-        f"each in {math.ceil(rows / per_pass)} micro-batch(es) of at most {per_pass}",
+        f"each in {math.ceil(rows / plan.steps)} micro-batch(es) of at most {plan.steps}",
+        f"micro-batch      at most {plan.budget:,} tokens ({plan.source}); {plan.steps} of the longest steps are {plan.tokens:,}",
         f"run              {optim.num_updates} updates, {optim.num_updates * steps:,} environment steps; the first "
         f"{optim.warmup_updates} train the value head alone (at most {max(optim.warmup_updates, optim.warmup_cap)})",
     ]
@@ -323,7 +318,7 @@ def _size_text(config: TrainConfig, prompt: PromptSize) -> str:
     return "\n".join(lines)
 
 
-def _memory_text(memory: MemoryEstimate) -> str:
+def _memory_text(memory: MemoryEstimate, device: str) -> str:
     lines = [f"{readable(term.size):>10}  {term.phase:<8} {term.name}" for term in memory.terms]
     largest = memory.largest
     lines += [
@@ -331,9 +326,15 @@ def _memory_text(memory: MemoryEstimate) -> str:
         f"{readable(memory.total('update')):>10}  peak of the update",
         f"largest term: {largest.name}, {100 * largest.size / memory.peak:.0f} % of the peak; to shrink it: {largest.remedy}",
         f"host memory: {readable(memory.frames)} of pictures, each stored once",
-        "not counted: CUDA context, fragmentation",
+        "not counted: CUDA context, fragmentation" + ("" if device == "cpu" else _planned_for()),
     ]
     return "\n".join(lines)
+
+
+def _planned_for() -> str:
+    import torch
+
+    return "" if torch.cuda.is_available() else f"; planned for a GPU of {readable(PLANNED_GPU)}: there is none here"
 
 
 def readable(size: int) -> str:

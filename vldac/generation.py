@@ -23,6 +23,7 @@ from vldac.errors import SelfCheckError
 from vldac.kernels import sample_with_logprob
 from vldac.kernels.dispatch import vector_backend
 from vldac.kernels.product import head_logits
+from vldac.packing import in_parts
 from vldac.prompting import Prompt
 from vldac.spans import span
 
@@ -87,8 +88,27 @@ class Generator:
     ) -> list[int]:
         """Start a response in each of `slots`; returns those that are done with their first token.
 
-        seeds: [B] int64. shared: tokens of the prompts' common prefix, the same for all rows that decode together.
+        seeds: [B] int64. shared: tokens of the prompts' common prefix, the same for all rows that decode together. Where memory
+        runs out, the rows are read in parts.
         """
+
+        def run(part: slice) -> list[int]:
+            return self._admit(slots[part], prompts[part], features[part], seeds[part], shared=shared)
+
+        def tokens(part: slice) -> int:
+            return sum(len(prompt.ids) - shared for prompt in prompts[part])
+
+        return [slot for done in in_parts(self.policy.budget, len(slots), run, tokens) for slot in done]
+
+    def _admit(
+        self,
+        slots: Sequence[int],
+        prompts: Sequence[Prompt],
+        features: Sequence[Sequence[FrameFeatures]],
+        seeds: torch.Tensor,
+        *,
+        shared: int,
+    ) -> list[int]:
         policy, state = self.policy, self.slots
         if self.active and shared != self._shared:
             raise SelfCheckError(

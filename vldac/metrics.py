@@ -49,6 +49,8 @@ GLOSSARY: dict[str, str] = {
     "alarm/count": "collapse alarms of this update",
     "optim/lr": "learning rate of the adapter",
     "optim/value_lr": "learning rate of the value head",
+    "optim/microbatch_tokens": "tokens of a forward and backward pass at most: chosen, or what was left when memory ran out",
+    "optim/packed_frac": "share of the tokens run that were needed: a prefix counts once per optimiser step, not per micro-batch",
     "optim/grad_norm_policy": "mean gradient norm of the adapter before clipping",
     "optim/grad_norm_value": "mean gradient norm of the value head before clipping",
     "time/collect_s": "seconds of the rollout",

@@ -31,7 +31,9 @@ from vldac.fold import KeptFold, fed_with_bytes
 from vldac.generation import Generator, Responses, Sampling
 from vldac.kernels import explain, linear_logprob
 from vldac.model import LORA_TARGETS, VisionLanguageModel, refuse_adapter
+from vldac.packing import PassBudget, in_parts
 from vldac.prompting import Prompt, image_bytes, image_patches
+from vldac.row_attention import check_attention
 from vldac.slots import Slots
 
 _KEPT_PREFIXES = 4
@@ -90,11 +92,14 @@ class Policy(nn.Module):
         from peft import LoraConfig, get_peft_model
 
         refuse_adapter(model.network, model.name)
+        check_attention(config.attention, device)
         self.model_info = model
         self.encoder = model.encoder()
         self.hidden_size = int(model.network.config.get_text_config().hidden_size)
         self.kernels: str = config.kernels
         """The back end of scoring and sampling."""
+        self.attention: str = config.attention
+        """How packed rows attend; see `vldac.row_attention`."""
         lora = LoraConfig(
             r=config.lora_rank,
             lora_alpha=config.lora_alpha,
@@ -120,7 +125,7 @@ class Policy(nn.Module):
         policy.model_info, policy.encoder, policy.peft = model, model.encoder(), model.network
         policy.hidden_size = int(model.network.config.get_text_config().hidden_size)
         policy.value_head = ValueHead(policy.hidden_size, ())
-        policy.is_checkpointing, policy.kernels = False, "auto"
+        policy.is_checkpointing, policy.kernels, policy.attention = False, "auto", "auto"
         policy._settle(model.network.device)
         return policy
 
@@ -128,7 +133,7 @@ class Policy(nn.Module):
         self.to(device)
         self.eval()
         self.device = device
-        self.decoder = Decoder(self.network, self.model_info.name, kernels=self.kernels)
+        self.decoder = Decoder(self.network, self.model_info.name, kernels=self.kernels, attention=self.attention)
         self.dtype: torch.dtype = self.network.get_input_embeddings().weight.dtype
         self.image_token_id = int(self.network.config.image_token_id)
         self.is_adapted = True
@@ -141,6 +146,7 @@ class Policy(nn.Module):
         self._prefixes: dict[tuple[bytes, bool, int], Prefix] = {}
         self._slots: Slots | None = None
         self.graphs = DecodeGraphs(device)
+        self.budget = PassBudget()
         self.register_buffer("banned_ids", self.model_info.banned_ids().to(device), persistent=False)
         self.end_ids = torch.tensor(self.model_info.end_ids(), device=device)
         self.kernel_choice = explain("linear_logprob", device, self.head_weight.dtype, self.kernels)
@@ -189,13 +195,19 @@ class Policy(nn.Module):
 
     def encode_frames(self, images: np.ndarray) -> list[FrameFeatures]:
         """Encode frames, [N, height, width, 3] uint8, with the vision tower; with a graph if that is trained and gradients are on."""
-        visual, spec = self.network.model.visual, self.model_info.spec
+        spec, (height, width) = self.model_info.spec, images.shape[1:3]
         if torch.is_grad_enabled() and self.is_tower_trained:
             pixels, grid = image_patches(images, spec)
             return self._encode(pixels, grid, len(images))
-        patches, grid = image_bytes(images, spec)
-        with self.clock.piece(), torch.no_grad(), fed_with_bytes(visual, spec, self._fold):
-            return self._encode(patches, grid, len(images))
+
+        def run(part: slice) -> list[FrameFeatures]:
+            patches, grid = image_bytes(images[part], spec)
+            with self.clock.piece(), torch.no_grad(), fed_with_bytes(self.network.model.visual, spec, self._fold):
+                return self._encode(patches, grid, len(images[part]))
+
+        patches = height * width // spec.patch_size**2
+        parts = in_parts(self.budget, len(images), run, lambda part: patches * (part.stop - part.start))
+        return [features for part in parts for features in part]
 
     def _encode(self, patches: torch.Tensor, grid: tuple[int, int, int], count: int) -> list[FrameFeatures]:
         """patches: [count * t * h * w, columns], on the host; page-locked on the way to a GPU, so that nothing waits for the copy."""
@@ -234,8 +246,9 @@ class Policy(nn.Module):
         decoder = self.decoder
         prefix = None if batch.prefix is None else self.prefix(batch.prefix)
         rows = RowAttention(
-            batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, backend=decoder.backend
-        )
+            batch.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale, backend=decoder.backend,
+            attention=decoder.attention,
+        )  # fmt: skip
         inputs, deepstack = self._embed(batch)
         return decoder(
             inputs, batch.positions, attend(rows), is_adapted=self.is_adapted, keep=batch.keep, deepstack=deepstack,
@@ -316,10 +329,14 @@ class Policy(nn.Module):
     def values(self, prompts: Sequence[Prompt], features: Sequence[Sequence[FrameFeatures]]) -> torch.Tensor:
         """Value of prompts without a response (bootstrap). [B] float32."""
         empty = torch.empty(0, dtype=torch.int64)
-        batch = self.collate(prompts, [empty] * len(prompts), features)
-        with self.clock.piece():
-            values: torch.Tensor = self.value_head(self.hidden_states(batch))
-        return values
+
+        def run(part: slice) -> torch.Tensor:
+            batch = self.collate(prompts[part], [empty] * len(prompts[part]), features[part])
+            with self.clock.piece():
+                values: torch.Tensor = self.value_head(self.hidden_states(batch))
+            return values
+
+        return torch.cat(in_parts(self.budget, len(prompts), run, lambda part: sum(len(p.ids) for p in prompts[part])))
 
     # -- acting -----------------------------------------------------------------------------------------------------
 

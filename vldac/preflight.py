@@ -7,7 +7,9 @@ seconds, not after transformers' half minute of retries.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ class PromptSize:
     """All images together."""
     text_tokens: int
     """Everything else: instructions and chat format."""
+    shared: int = 0
+    """First tokens that all prompts share: they end before the first image at the latest, and are run once."""
     is_exact: bool
     """False where the text was estimated for want of a tokenizer."""
     seen: tuple[int, int]
@@ -53,6 +57,8 @@ class PromptSize:
 CHARACTERS_PER_TOKEN = 4
 CHAT_FORMAT_TOKENS = 24
 """Estimate without a tokenizer: English text, and Qwen2-VL's chat format with its default system message."""
+_COMPARED = 4
+"""Environments whose first prompts are compared for what they share."""
 
 
 def check_env(config: TrainConfig) -> tuple[int, int]:
@@ -220,30 +226,47 @@ def _require_hub(name: str) -> None:
 
 def prompt_size(config: TrainConfig, facts: ModelFacts) -> PromptSize:
     """Return how many tokens the environment's first prompt has for this model."""
+    import torch
+
+    from vldac.attention import shared_prefix
+    from vldac.batch import MIN_SHARED
     from vldac.player import build_env
     from vldac.prompting import arrange
 
-    env = build_env(config, 1)
+    env = build_env(config, min(_COMPARED, config.env.num_envs))
     obs, _ = env.reset(seed=config.seed)
-    messages = arrange(env.prompts()[0], config.env.num_images, config.env.prompt_layout)
+    chats = [arrange(messages, config.env.num_images, config.env.prompt_layout) for messages in env.prompts()]
     env.close()
     rendered_height, rendered_width = obs["image"].shape[1:3]
     height, width = smart_resize(rendered_height, rendered_width, facts.spec)
     per_image = (height // facts.spec.factor) * (width // facts.spec.factor)
     count = config.env.num_images
     if facts.tokenizer is not None:
-        text = facts.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        text_tokens = len(facts.tokenizer(text).input_ids) - count
+        template = facts.tokenizer.apply_chat_template
+        texts = [template(messages, tokenize=False, add_generation_prompt=True) for messages in chats]
+        ids = [facts.tokenizer(text).input_ids for text in texts]
+        text_tokens = len(ids[0]) - count
+        shared = shared_prefix([torch.tensor(own) for own in ids], facts.config.image_token_id)
     else:
-        words = "".join(part.get("text", "") for m in messages for part in m["content"])
+        columns = zip(*(_words_before_image(messages) for messages in chats), strict=False)
+        common = sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
+        words = "".join(part.get("text", "") for m in chats[0] for part in m["content"])
         text_tokens = math.ceil(len(words) / CHARACTERS_PER_TOKEN) + CHAT_FORMAT_TOKENS + 2 * (count - 1)
+        shared = common // CHARACTERS_PER_TOKEN + CHAT_FORMAT_TOKENS // 2
     return PromptSize(
         image_tokens=per_image * count,
         text_tokens=text_tokens,
+        shared=shared if shared >= MIN_SHARED else 0,
         is_exact=facts.tokenizer is not None,
         seen=(width, height),
         rendered=(rendered_width, rendered_height),
     )
+
+
+def _words_before_image(messages: Sequence[Any]) -> str:
+    parts = [part for message in messages for part in message["content"]]
+    before = itertools.takewhile(lambda part: part["type"] != "image", parts)
+    return "".join(part.get("text", "") for part in before)
 
 
 def image_note(rendered: tuple[int, int], spec: ImageSpec) -> str | None:

@@ -12,10 +12,11 @@ from vldac.actions import ParseStatus
 from vldac.advantage import Advantages
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
+from vldac.packing import Packing, until_it_fits
 from vldac.policy import Policy
 from vldac.tracks import MapView
 from vldac.trajectories import StepRecord, write_trajectories
-from vldac.update import microbatches, score
+from vldac.update import score
 
 
 def record_update(
@@ -24,8 +25,11 @@ def record_update(
 ) -> Path:  # fmt: skip
     """Write one update's steps with the log-probs of the policy as it is after the update."""
     buffer, tokenizer = batch.buffer, policy.model_info.tokenizer
-    plan = microbatches(batch.lengths(), np.arange(len(batch)), config.optim)
-    logprobs = score(policy, batch, plan, temperature=config.rollout.temperature)
+    packing = Packing.of(batch, policy.image_token_id, policy.budget)
+    logprobs = until_it_fits(
+        lambda: score(policy, batch, packing, [np.arange(len(batch))], temperature=config.rollout.temperature),
+        policy.budget.shrink,
+    )
     placeholder = re.escape(tokenizer.decode([policy.encoder.image_token_id]))
     images: dict[str, np.ndarray] = {}
     records = []

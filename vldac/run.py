@@ -181,6 +181,7 @@ class Run:
         model = model or start_model(config, self.folder, say, self.signals.should_stop)
         self.trainer = Trainer(config, model, env)
         self.trainer.rollout.should_stop = self.signals.should_stop
+        self.trainer.policy.budget.say = self.progress.message
         say(f"kernels:      {self.trainer.policy.kernel_choice}")
         trackers = config.log or (("tensorboard",) if importlib.util.find_spec("tensorboard") else ())
         self.writer = MetricsWriter(self.folder, trackers)

@@ -20,6 +20,7 @@ from vldac.errors import EnvError
 from vldac.metrics import wilson_interval
 from vldac.model import VisionLanguageModel
 from vldac.optim import adam, cosine
+from vldac.packing import Packing, until_it_fits
 from vldac.player import build_env
 from vldac.policy import Policy, pick_device
 from vldac.rollout import Rollout
@@ -47,6 +48,12 @@ class Trainer:
         if self.device.type == "cuda":
             name_native_ranges()
         self.env = env if env is not None else build_env(config)
+        budget, optim = self.policy.budget, config.optim
+        budget.tokens, budget.rows, budget.explain = (
+            optim.microbatch_tokens,
+            optim.microbatch_steps,
+            self._explain_memory,
+        )
         self.rollout = Rollout(self.policy, self.env, config)
         rates = {"policy": config.optim.lr, "value": config.optim.value_lr}
         self.optimizers = {
@@ -77,20 +84,31 @@ class Trainer:
         """Run one PPO update on a batch; return its metrics."""
         config, update = self.config, self.updates_done
         self._check_faults(batch)
+        packing = self._packing(batch)
         if update == 0:
-            start_audit(self.policy, batch, config)
+            start_audit(self.policy, batch, config, packing)
         is_frozen = self._is_value_warmup(update)
         self._set_learning_rates(update)
         seconds: dict[str, float] = {}
-        with span("reference", seconds):
-            logprobs = self._old_logprobs(batch, is_frozen=is_frozen)
         with span("advantage", seconds):
             advantages = step_advantages(
                 batch, config.algorithm, seed=config.seed, update=update, kernels=config.model.kernels
             )
         self.last_advantages = advantages
+        logprobs = OldLogprobs(old=[], reference=None)
+
+        def score_old() -> None:
+            found = until_it_fits(
+                lambda: self._old_logprobs(batch, packing, is_frozen=is_frozen), packing.budget.shrink
+            )
+            logprobs.old, logprobs.reference = found.old, found.reference
+
+        with span("reference", seconds):
+            score_old()
         with span("update", seconds):
-            metrics = self.updater.run(batch, advantages, logprobs, update=update, is_frozen=is_frozen)
+            metrics = self.updater.run(
+                batch, packing, advantages, logprobs, update=update, is_frozen=is_frozen, rescore=score_old
+            )
         self.is_warm = self.is_warm or self._explains(advantages.explained_variance, update)
         self.updates_done += 1
         self.env_steps += len(batch)
@@ -103,25 +121,42 @@ class Trainer:
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _old_logprobs(self, batch: RolloutBatch, *, is_frozen: bool) -> OldLogprobs:
+    def _packing(self, batch: RolloutBatch) -> Packing:
+        """How the batch's steps are put together; the first one chooses the budget of the run where it is automatic."""
+        packing = Packing.of(batch, self.policy.image_token_id, self.policy.budget)
+        if packing.budget.tokens == 0:
+            from vldac.estimate import automatic_tokens
+
+            packing.budget.tokens = automatic_tokens(self.policy, self.config, shared=packing.shared)
+        return packing
+
+    def _explain_memory(self) -> tuple[str, str]:
+        """The largest term of the memory estimate of this run, and its remedy."""
+        from vldac.estimate import estimate_running, readable
+
+        largest = estimate_running(self.policy, self.config).largest
+        return f"{largest.name}, {readable(largest.size)}", largest.remedy
+
+    def _old_logprobs(self, batch: RolloutBatch, packing: Packing, *, is_frozen: bool) -> OldLogprobs:
         """Old log-probs from where the configuration says, and those of the initial policy where the loss needs them.
 
         A frozen update reads the first micro-batch alone: no more than that is scored for it.
         """
         config, temperature = self.config, self.config.rollout.temperature
-        minibatches = epoch_plan(config, batch.lengths(), update=self.updates_done, epoch=0)
-        plan = minibatches[0][:1] if is_frozen else [rows for minibatch in minibatches for rows in minibatch]
+        minibatches = epoch_plan(config, len(batch), update=self.updates_done, epoch=0)
+        if is_frozen:
+            minibatches = packing.split(minibatches[0])[:1]
         source = config.rollout.old_logprob
         if source == "auto":
             source = "decode" if config.model.dtype == "float32" else "trainer"
         if source == "trainer":
-            old = score(self.policy, batch, plan, temperature=temperature)
+            old = score(self.policy, batch, packing, minibatches, temperature=temperature)
         else:
             old = [batch.decode_logprob(i) for i in range(len(batch))]
         reference = None
         if not is_frozen and config.algorithm.kl_coef > 0:
             with self.policy.reference():
-                reference = score(self.policy, batch, plan, temperature=temperature)
+                reference = score(self.policy, batch, packing, minibatches, temperature=temperature)
         return OldLogprobs(old=old, reference=reference)
 
     def _check_faults(self, batch: RolloutBatch) -> None:

@@ -10,32 +10,29 @@ again, up to rounding (in bfloat16 that of bfloat16): before the first step the 
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from vldac import _core, seeding
+from vldac import seeding
 from vldac.advantage import Advantages
 from vldac.batch import TokenBatch
-from vldac.config import OptimConfig, TrainConfig
+from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
 from vldac.errors import NonFiniteError, SelfCheckError
 from vldac.kernels import ppo_clip_loss, value_loss
 from vldac.kernels.dispatch import vector_backend
 from vldac.optim import clip_and_step
+from vldac.packing import Packing, PassSize, Rows, until_it_fits
 from vldac.policy import Evaluation, Policy
 from vldac.spans import span, time_metrics
 
-Rows = np.ndarray
-"""[steps of a micro-batch] int64, positions in the batch"""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class OldLogprobs:
     """Per step [tokens] float32 vectors; empty where nothing was scored (see `Trainer._old_logprobs`)."""
 
@@ -43,37 +40,37 @@ class OldLogprobs:
     reference: list[torch.Tensor] | None
 
 
-def token_batch(policy: Policy, batch: RolloutBatch, rows: Rows) -> TokenBatch:
-    """Collate steps for scoring."""
+def token_batch(policy: Policy, batch: RolloutBatch, rows: Rows, *, shared: int | None = None) -> TokenBatch:
+    """Collate steps for scoring. shared: tokens of their common prefix; None finds out."""
     return policy.collate(
         [batch.prompts[r] for r in rows],
         [batch.response(r) for r in rows],
         batch.features_of(rows),
+        shared=shared,
     )
 
 
-def microbatches(lengths: np.ndarray, rows: Rows, optim: OptimConfig) -> list[Rows]:
-    """Split `rows` into micro-batches of similar length (less padding, same loss) within the limits of the configuration."""
-    order, offsets = _core.plan_microbatches(lengths[rows], optim.microbatch_steps, optim.microbatch_tokens)
-    return [rows[order[start:end]] for start, end in itertools.pairwise(offsets)]
-
-
-def epoch_plan(config: TrainConfig, lengths: np.ndarray, *, update: int, epoch: int) -> list[list[Rows]]:
-    """Return the epoch's optimiser batches, each a list of micro-batches, over shuffled steps."""
-    order = seeding.generator(config.seed, "shuffle", update, epoch).permutation(len(lengths))
+def epoch_plan(config: TrainConfig, num_steps: int, *, update: int, epoch: int) -> list[Rows]:
+    """Return the epoch's optimiser batches of shuffled steps."""
+    order = seeding.generator(config.seed, "shuffle", update, epoch).permutation(num_steps)
     size = config.optim.minibatch_steps
-    return [microbatches(lengths, order[i : i + size], config.optim) for i in range(0, len(order), size)]
+    return [order[i : i + size] for i in range(0, num_steps, size)]
 
 
 @torch.no_grad()
-def score(policy: Policy, batch: RolloutBatch, plan: Sequence[Rows], *, temperature: float) -> list[torch.Tensor]:
-    """Log-probs of every step's response under the policy as it is (inside `policy.reference()`: the initial policy).
+def score(
+    policy: Policy, batch: RolloutBatch, packing: Packing, minibatches: Sequence[Rows], *, temperature: float
+) -> list[torch.Tensor]:
+    """Log-probs of these steps' responses under the policy as it is (inside `policy.reference()`: the initial policy).
 
-    In the micro-batches of `plan`: with those of the first epoch the ratio at its first micro-batch is 1 bit for bit.
+    In the micro-batches of the update: with the first epoch's `minibatches` the ratio at its first one is 1 bit for bit. Raises
+    PassTooLarge where memory runs out.
     """
     result: list[torch.Tensor] = [torch.empty(0)] * len(batch)
-    for rows in plan:
-        scored = policy(token_batch(policy, batch, rows), temperature=temperature).logprob.cpu()
+    for rows in (part for minibatch in minibatches for part in packing.split(minibatch)):
+        with packing.sized_pass(rows):
+            tokens = token_batch(policy, batch, rows, shared=packing.shared)
+            scored = policy(tokens, temperature=temperature).logprob.cpu()
         for r, part in zip(rows, scored.split(batch.buffer.num_tokens[rows].tolist()), strict=True):
             result[r] = part.clone()
     return result
@@ -147,37 +144,68 @@ class Updater:
         self.policy, self.config, self.optimizers = policy, config, optimizers
 
     def run(
-        self, batch: RolloutBatch, advantages: Advantages, logprobs: OldLogprobs, *, update: int, is_frozen: bool
-    ) -> dict[str, float]:
-        """Run all epochs; return metrics. With `is_frozen` only the value head moves (value warm-up)."""
-        means, lengths = _Means(), batch.lengths()
+        self, batch: RolloutBatch, packing: Packing, advantages: Advantages, logprobs: OldLogprobs, *, update: int,
+        is_frozen: bool, rescore: Callable[[], None] = lambda: None,
+    ) -> dict[str, float]:  # fmt: skip
+        """Run all epochs; return metrics. With `is_frozen` only the value head moves (value warm-up).
+
+        rescore: takes `logprobs` anew; called where the budget is halved before the first optimiser step, because the first ratio
+        is 1 in the same micro-batches only.
+        """
+        means = _Means()
         if is_frozen:
-            self._check_policy(batch, logprobs, epoch_plan(self.config, lengths, update=update, epoch=0)[0][0], means)
+            self._check_frozen(batch, packing, logprobs, rescore, update, means)
         for epoch in range(self.config.optim.epochs):
-            for minibatch in epoch_plan(self.config, lengths, update=update, epoch=epoch):
-                rows = np.concatenate(minibatch)
+            for rows in epoch_plan(self.config, len(batch), update=update, epoch=epoch):
                 total_weight = float(advantages.weight[torch.from_numpy(rows)].sum())
                 if total_weight == 0:
                     continue
                 if is_frozen:
                     loss = self._accumulate_values(batch, rows, advantages, total_weight, means)
                 else:
-                    loss = torch.zeros((), device=self.policy.device)
-                    for part in minibatch:
-                        loss += self._accumulate(batch, part, advantages, logprobs, total_weight, means)
+                    loss, means = self._accumulate_fitting(
+                        batch, packing, rows, advantages, logprobs, rescore, total_weight, means
+                    )
                 where = f"update {update + 1}, epoch {epoch + 1}"
                 with span("optimizer", means.seconds):
                     self._step(loss, batch, rows, advantages, logprobs, where, is_frozen, means)
         gaps = decode_mismatch(torch.cat(means.gaps), self.config.algorithm.clip) if means.gaps else {}
-        return means.metrics() | gaps
+        return means.metrics() | gaps | {"optim/microbatch_tokens": float(packing.budget.tokens)}
+
+    def _accumulate_fitting(
+        self, batch: RolloutBatch, packing: Packing, rows: Rows, advantages: Advantages, logprobs: OldLogprobs,
+        rescore: Callable[[], None], total_weight: float, means: _Means,
+    ) -> tuple[torch.Tensor, _Means]:  # fmt: skip
+        """Forward and backward of one optimiser batch, anew in smaller passes each time memory runs out.
+
+        Returns its detached loss, and the means with it.
+        """
+
+        def attempt() -> tuple[torch.Tensor, _Means]:
+            trial, loss = means.copy(), torch.zeros((), device=self.policy.device)
+            for part in packing.split(rows):
+                with packing.sized_pass(part):
+                    loss += self._accumulate(batch, packing, part, advantages, logprobs, total_weight, trial)
+            trial.useful_tokens += packing.tokens(rows)
+            return loss, trial
+
+        def shrink(low: PassSize) -> None:
+            for optimizer in self.optimizers.values():
+                optimizer.zero_grad(set_to_none=True)
+            packing.budget.shrink(low)
+            if not means.norms:
+                rescore()
+
+        return until_it_fits(attempt, shrink)
 
     def _accumulate(
-        self, batch: RolloutBatch, rows: Rows, advantages: Advantages, logprobs: OldLogprobs, total_weight: float, means: _Means
+        self, batch: RolloutBatch, packing: Packing, rows: Rows, advantages: Advantages, logprobs: OldLogprobs,
+        total_weight: float, means: _Means,
     ) -> torch.Tensor:  # fmt: skip
         """Forward and backward of one micro-batch; returns its detached part of the loss."""
         config = self.config
         with span("pack", means.seconds):
-            tokens = token_batch(self.policy, batch, rows)
+            tokens = token_batch(self.policy, batch, rows, shared=packing.shared)
         with span("forward", means.seconds):
             evaluation = self.policy(tokens, temperature=config.rollout.temperature)
             self._compare(evaluation, batch, rows, logprobs, means)
@@ -190,6 +218,7 @@ class Updater:
         weight = float(advantages.weight[torch.from_numpy(rows)].sum())
         means.add_policy(policy_loss.detach() * total_weight, stats, weight)
         means.add_values(values.detach() * total_weight, weight)
+        means.run_tokens += tokens.num_tokens
         return loss.detach()
 
     def _accumulate_values(
@@ -206,13 +235,26 @@ class Updater:
         return loss.detach()
 
     @torch.no_grad()
-    def _check_policy(self, batch: RolloutBatch, logprobs: OldLogprobs, rows: Rows, means: _Means) -> None:
-        """Score one micro-batch of a frozen update for the comparisons that every update makes."""
-        with span("pack", means.seconds):
-            tokens = token_batch(self.policy, batch, rows)
-        with span("forward", means.seconds):
-            evaluation = self.policy(tokens, temperature=self.config.rollout.temperature)
+    def _check_frozen(
+        self, batch: RolloutBatch, packing: Packing, logprobs: OldLogprobs, rescore: Callable[[], None], update: int,
+        means: _Means,
+    ) -> None:  # fmt: skip
+        """Score the first micro-batch of a frozen update for the comparisons that every update makes."""
+
+        def attempt() -> None:
+            rows = packing.split(epoch_plan(self.config, len(batch), update=update, epoch=0)[0])[0]
+            with packing.sized_pass(rows):
+                with span("pack", means.seconds):
+                    tokens = token_batch(self.policy, batch, rows, shared=packing.shared)
+                with span("forward", means.seconds):
+                    evaluation = self.policy(tokens, temperature=self.config.rollout.temperature)
             self._compare(evaluation, batch, rows, logprobs, means)
+
+        def shrink(low: PassSize) -> None:
+            packing.budget.shrink(low)
+            rescore()
+
+        until_it_fits(attempt, shrink)
 
     def _compare(
         self, evaluation: Evaluation, batch: RolloutBatch, rows: Rows, logprobs: OldLogprobs, means: _Means
@@ -292,17 +334,29 @@ class _Means:
         self._sums: dict[str, Any] = defaultdict(float)
         self._ratio_max: list[torch.Tensor] = []
         self._weight = 0.0
+        self.run_tokens = 0
+        """Tokens that went through the trunk: every micro-batch runs the shared prefix"""
+        self.useful_tokens = 0
+        """Tokens that had to: every optimiser batch runs the shared prefix once"""
+
+    def copy(self) -> _Means:
+        """The same means with containers of their own, but for the seconds: time that is spent is spent."""
+        other = _Means()
+        other.seconds, other.norms, other.first_deviation = self.seconds, self.norms, self.first_deviation
+        other.gaps, other._sums, other._ratio_max = list(self.gaps), self._sums.copy(), list(self._ratio_max)
+        other._weight, other.run_tokens, other.useful_tokens = self._weight, self.run_tokens, self.useful_tokens
+        return other
 
     def add_values(self, loss: torch.Tensor, weight: float) -> None:
         """loss: sum over steps. weight: their number."""
-        self._sums["value/loss"] += loss
+        self._sums["value/loss"] = self._sums["value/loss"] + loss
         self._weight += weight
 
     def add_policy(self, loss: torch.Tensor, stats: Any, weight: float) -> None:
         """loss: sum over the steps whose values are added, too. stats: means over them. weight: their number."""
-        self._sums["policy/loss"] += loss
+        self._sums["policy/loss"] = self._sums["policy/loss"] + loss  # not in place: `copy` shares the tensors
         for key in self.KEYS:
-            self._sums[f"policy/{key}"] += getattr(stats, key) * weight
+            self._sums[f"policy/{key}"] = self._sums[f"policy/{key}"] + getattr(stats, key) * weight
         self._ratio_max.append(stats.ratio_max)
 
     def metrics(self) -> dict[str, float]:
@@ -310,5 +364,6 @@ class _Means:
         result |= {f"optim/grad_norm_{name}": float(np.mean(norms)) for name, norms in self.norms.items()}
         if self._ratio_max:
             result["policy/ratio_max"] = float(torch.stack(self._ratio_max).max())
+            result["optim/packed_frac"] = self.useful_tokens / self.run_tokens
         result["policy/first_ratio_deviation"] = self.first_deviation or 0.0
         return result | time_metrics(self.seconds)

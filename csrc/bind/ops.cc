@@ -90,8 +90,8 @@ size_t parse_work(const std::string& text, const ActionNames& names, const std::
   return parse_action(text, names, parse_mode(mode)).work;
 }
 
-py::tuple plan(const Array<int64_t>& lengths, int64_t max_rows, int64_t max_tokens) {
-  MicrobatchPlan result = plan_microbatches(lengths.data(), static_cast<size_t>(lengths.size()), max_rows, max_tokens);
+py::tuple plan(const Array<int64_t>& lengths, int64_t shared, int64_t max_rows, int64_t max_tokens) {
+  MicrobatchPlan result = plan_microbatches(lengths.data(), static_cast<size_t>(lengths.size()), shared, max_rows, max_tokens);
   return py::make_tuple(py::array_t<int64_t>(result.order.size(), result.order.data()),
                         py::array_t<int64_t>(result.offsets.size(), result.offsets.data()));
 }
@@ -126,7 +126,8 @@ void bind_ops(py::module_& module) {
   module.def("parse_actions", &parse_strings, py::arg("texts"), py::arg("names"), py::arg("mode"));
   module.def("parse_buffer", &parse_buffer, py::arg("data"), py::arg("offsets"), py::arg("names"), py::arg("mode"));
   module.def("parse_work", &parse_work, py::arg("text"), py::arg("names"), py::arg("mode"));
-  module.def("plan_microbatches", &plan, py::arg("lengths"), py::arg("max_rows"), py::arg("max_tokens"));
+  module.def("plan_microbatches", &plan, py::arg("lengths"), py::kw_only(), py::arg("shared"), py::arg("max_rows"),
+             py::arg("max_tokens"));
 }
 
 }  // namespace vldac::bind

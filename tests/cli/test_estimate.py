@@ -5,28 +5,40 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from vldac.activations import (
+    SAFETY,
+    DecoderShape,
+    PassShape,
+    cpu_tokens,
+    forward_bytes,
+    gpu_tokens,
+    kept_bytes,
+    logits_bytes,
+    pass_bytes,
+    update_bytes,
+)
 from vldac.arguments import parse_train
+from vldac.attention import RowAttention, RowLayout
 from vldac.config import ModelConfig, TrainConfig
 from vldac.configuration import load_config
+from vldac.decoder import Decoder
 from vldac.estimate import (
-    DecoderShape,
-    backward_workspace_bytes,
-    checkpointed_activation_bytes,
+    MemoryEstimate,
+    automatic_tokens,
     count_parameters,
     estimate_memory,
-    forward_workspace_bytes,
-    layer_activation_bytes,
-    logits_bytes,
-    rows_per_pass,
+    estimate_running,
     vision_workspace_bytes,
 )
 from vldac.known import known_config, known_processor
 from vldac.model import LORA_TARGETS
 from vldac.preflight import ModelFacts, PromptSize, find_model, prompt_size
+from vldac.update import token_batch
 from vldac.vision import image_spec
 
 
@@ -88,83 +100,109 @@ def small(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     return config, network.eval()
 
 
-def kept_bytes(network: Any, *, rows: int, length: int, dtype: torch.dtype) -> int:
-    """Bytes of the storages that autograd keeps from a forward pass of the decoder, weights left out."""
-    weights = {p.untyped_storage().data_ptr() for p in [*network.parameters(), *network.buffers()]}
-    kept: dict[int, torch.Tensor] = {}
+SHAPES = {
+    "no prefix": {"rows": 8, "length": 100, "kept": 30, "shared": 0},
+    "a prefix": {"rows": 8, "length": 100, "kept": 30, "shared": 64},
+    "a prefix longer than the rows": {"rows": 4, "length": 60, "kept": 50, "shared": 200},
+    "few long rows": {"rows": 2, "length": 300, "kept": 20, "shared": 0},
+}
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
-        return tensor
 
-    hidden = torch.randn(rows, length, 256, dtype=dtype)
-    mask = torch.ones(rows, length, dtype=torch.bool)
-    mask[0, length - 5 :] = False
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = network.model.language_model(
-            inputs_embeds=hidden, attention_mask=mask, position_ids=torch.arange(length).expand(3, rows, length),
-            use_cache=False,
+class Pass:
+    """A pass of packed rows through a small decoder, and its sizes."""
+
+    def __init__(
+        self, name: str, dtype: torch.dtype, *, rows: int, length: int, kept: int, shared: int, checkpointing: bool = False
+    ) -> None:  # fmt: skip
+        config, self.network = small(name, dtype)
+        self.shape, self.decoder = DecoderShape.of(config), Decoder(self.network, name)
+        self.size = PassShape(
+            tokens=rows * length, kept=rows * kept, shared=shared, rank=16, dtype_bytes=dtype.itemsize,
+            is_checkpointing=checkpointing,
         )  # fmt: skip
-    assert out.last_hidden_state.requires_grad
-    return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
+        ends = torch.arange(rows + 1)
+        self.layout = RowLayout(offsets=ends * length, kept=ends * kept)
+        self.inputs = torch.randn(rows * length, self.shape.hidden, dtype=dtype)
+        self.positions = shared + torch.arange(length).repeat(rows)
+        self.keep = torch.cat([torch.arange(length - kept, length) + row * length for row in range(rows)])
 
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(
-    "name", ["Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen3-VL-8B-Instruct"]
-)
-def test_activations_are_what_autograd_keeps(name: str, dtype: torch.dtype) -> None:
-    """Within 1 %: left out are the cosines and sines, and the norms' reciprocals are counted for one layer too many."""
-    config, network = small(name, dtype)
-    measured = kept_bytes(network, rows=4, length=50, dtype=dtype)
-    layer = layer_activation_bytes(
-        DecoderShape.of(config), rows=4, length=50, rank=16, dtype_bytes=torch.finfo(dtype).bits // 8
-    )
-    assert measured == pytest.approx(3 * layer, rel=0.01)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_peaks_of_the_decoder_are_the_estimates(dtype: torch.dtype) -> None:
-    """Forward without gradient within 5 %, forward and backward within 2 %."""
-    config, network = small("Qwen/Qwen2-VL-7B-Instruct", dtype)
-    shape, b = DecoderShape.of(config), torch.finfo(dtype).bits // 8
-    hidden, mask = torch.randn(8, 100, 256, dtype=dtype), torch.ones(8, 100, dtype=torch.bool)
-    mask[0, 90:] = False
-
-    def forward() -> torch.Tensor:
-        positions = torch.arange(100).expand(3, 8, 100)
-        decoder = network.model.language_model
-        out = decoder(inputs_embeds=hidden, attention_mask=mask, position_ids=positions, use_cache=False)
-        return out.last_hidden_state
-
-    with LiveBytes() as memory, torch.no_grad():
-        forward()
-    assert memory.peak == pytest.approx(forward_workspace_bytes(shape, tokens=800, dtype_bytes=b), rel=0.05)
-    with LiveBytes() as memory:
-        forward().float().sum().backward()
-    layers = 3 * layer_activation_bytes(shape, rows=8, length=100, rank=16, dtype_bytes=b)
-    assert memory.peak == pytest.approx(layers + backward_workspace_bytes(shape, tokens=800, dtype_bytes=b), rel=0.02)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_peak_with_checkpointing_is_the_estimate(dtype: torch.dtype) -> None:
-    """Within 10 %. transformers recomputes only layers that say they are in training mode."""
-    config, network = small("Qwen/Qwen2-VL-7B-Instruct", dtype)
-    shape, b = DecoderShape.of(config), torch.finfo(dtype).bits // 8
-    network.gradient_checkpointing_enable({"use_reentrant": False})
-    decoder = network.model.language_model
-    for layer in decoder.layers:
-        layer.training = True
-    hidden, mask = torch.randn(8, 100, 256, dtype=dtype), torch.ones(8, 100, dtype=torch.bool)
-    with LiveBytes() as memory:
-        out = decoder(
-            inputs_embeds=hidden, attention_mask=mask, position_ids=torch.arange(100).expand(3, 8, 100), use_cache=False
+    def forward(self) -> torch.Tensor:
+        decoder, prefix, settings = (
+            self.decoder,
+            None,
+            {"is_adapted": True, "is_checkpointing": self.size.is_checkpointing},
         )
-        out.last_hidden_state.float().sum().backward()
-    layer_bytes = layer_activation_bytes(shape, rows=8, length=100, rank=16, dtype_bytes=b)
-    kept = checkpointed_activation_bytes(shape, layer_bytes, rows=8, length=100, dtype_bytes=b)
-    expected = kept + backward_workspace_bytes(shape, tokens=800, dtype_bytes=b)
-    assert memory.peak == pytest.approx(expected, rel=0.1)
+        if self.size.shared:
+            ids = torch.arange(self.size.shared)
+            prefix = decoder.prefix(ids, ids.expand(3, -1), **settings)
+        attend = RowAttention(self.layout, prefix, num_layers=len(decoder.layers), scale=decoder.scale)
+        return decoder(self.inputs, self.positions, attend, keep=self.keep, **settings)
+
+    def kept(self) -> int:
+        """Bytes of the storages that autograd keeps from a forward pass, weights left out."""
+        weights = {p.untyped_storage().data_ptr() for p in [*self.network.parameters(), *self.network.buffers()]}
+        kept: dict[int, torch.Tensor] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            out = self.forward()
+        assert out.requires_grad
+        return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
+
+    @property
+    def casts(self) -> int:
+        """Bytes of the adapter in the dtype of the weights, one group of projections at a time in float32."""
+        return sum(p.numel() for p in self.network.parameters() if p.requires_grad) * self.size.dtype_bytes
+
+
+QWEN = ["Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen3-VL-8B-Instruct"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", QWEN)
+def test_activations_are_what_autograd_keeps(name: str, shape: str, dtype: torch.dtype) -> None:
+    """Within 5 %, adapters in the weights' dtype included (in float32 only those of groups are copies)."""
+    one = Pass(name, dtype, **SHAPES[shape])
+    expected = kept_bytes(one.shape, one.size) + (one.casts if dtype == torch.bfloat16 else 0)
+    assert one.kept() == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", QWEN[::2])
+def test_the_peak_of_forward_and_backward_is_the_estimate(
+    name: str, shape: str, dtype: torch.dtype, checkpointing: bool
+) -> None:
+    """Within 7 %: the issue asks for 15."""
+    one = Pass(name, dtype, **SHAPES[shape], checkpointing=checkpointing)
+    with LiveBytes() as memory:
+        one.forward().float().sum().backward()
+    casts = one.casts if dtype == torch.bfloat16 and not checkpointing else 0
+    gradients = sum(p.grad.nbytes for p in one.network.parameters() if p.grad is not None)
+    assert memory.peak == pytest.approx(update_bytes(one.shape, one.size) + casts + gradients / 3, rel=0.07)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_peak_of_a_pass_without_gradient_is_the_estimate(shape: str, dtype: torch.dtype) -> None:
+    """Within 15 %, the adapter's copies and the prefix's keys and values included."""
+    one = Pass(QWEN[0], dtype, **SHAPES[shape])
+    with LiveBytes() as memory, torch.no_grad():
+        one.forward()
+    b = one.size.dtype_bytes
+    expected = forward_bytes(one.shape, tokens=max(one.size.tokens, one.size.shared), dtype_bytes=b)
+    expected += one.casts * (1 if b == 2 else 0) + one.size.shared * one.shape.layers * 2 * one.shape.key * b
+    assert memory.peak == pytest.approx(expected, rel=0.15)
+
+
+def test_checkpointing_needs_far_less() -> None:
+    plain, saving = (Pass(QWEN[0], torch.float32, **SHAPES["a prefix"], checkpointing=on) for on in (False, True))
+    assert update_bytes(saving.shape, saving.size) < 0.6 * update_bytes(plain.shape, plain.size)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -222,8 +260,6 @@ def test_the_logits_term_bounds_the_peak_of_scoring_on_the_cpu(dtype: torch.dtyp
     "name", ["Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen3-VL-8B-Instruct"]
 )
 def test_the_term_of_encoding_frames_is_right_within_a_quarter(name: str, dtype: torch.dtype) -> None:
-    import numpy as np
-
     from vldac.fold import fed_with_bytes
     from vldac.prompting import image_bytes
 
@@ -289,34 +325,38 @@ def test_countable_memory_terms_are_exact_after_an_update(tiny_run: tuple[TrainC
 
 
 def test_the_peak_of_a_micro_batch_is_the_estimate(tiny_run: tuple[TrainConfig, Any]) -> None:
-    """Forward, loss and backward on the real path; within 10 % (short rows are padded to the longest)."""
-    import dataclasses
-
-    import numpy as np
-
-    from vldac.update import token_batch
-
+    """Forward, scoring, loss and backward on the real path; within 15 %."""
     config, trainer = tiny_run
     batch = trainer.collect()
-    longest = int(batch.lengths().max())
+    trainer.policy.zero_grad(set_to_none=True)
     with LiveBytes() as memory:
-        evaluation = trainer.policy(token_batch(trainer.policy, batch, np.arange(16)), temperature=1.0)
+        tokens = token_batch(trainer.policy, batch, np.arange(16))
+        evaluation = trainer.policy(tokens, temperature=1.0)
         (evaluation.logprob.sum() + evaluation.value.sum()).backward()
     facts = find_model(config, may_use_network=False)
     prompt = prompt_size(config, facts)
-    limit = dataclasses.replace(config.rollout, max_new_tokens=longest - prompt.total)
-    config = dataclasses.replace(config, rollout=limit)
+    shared = 0 if tokens.prefix is None else len(tokens.prefix.ids)
+    assert prompt.shared == shared > 8
+    longest = -(-len(tokens.targets) // 16)  # mean of the responses: the estimate is for 16 of one length
+    limit = dataclasses.replace(config.rollout, max_new_tokens=longest)
+    config = dataclasses.replace(config, rollout=limit, device="cpu")
     estimate = estimate_memory(config, facts, count_parameters(config, facts), prompt)
+    assert estimate.plan.steps == 16 and estimate.plan.tokens == pytest.approx(tokens.num_tokens, rel=0.03)
     update_terms = sum(term.size for term in estimate.terms if term.phase == "update")
-    assert memory.peak == pytest.approx(update_terms, rel=0.1)
+    assert memory.peak == pytest.approx(update_terms, rel=0.15)
+
+
+def planned(*words: str) -> MemoryEstimate:
+    _, config = parse_train(["paper", *words])
+    facts = find_model(config, may_use_network=False)
+    return estimate_memory(config, facts, count_parameters(config, facts), prompt_size(config, facts))
 
 
 def test_checkpointing_shrinks_the_activations_and_the_largest_term_is_the_largest() -> None:
-    _, plain = parse_train(["paper"])
-    _, saving = parse_train(["paper", "--model.gradient_checkpointing", "true"])
-    facts = find_model(plain, may_use_network=False)
-    counts, prompt = count_parameters(plain, facts), prompt_size(plain, facts)
-    large, small_ = (estimate_memory(c, facts, counts, prompt) for c in (plain, saving))
+    large, small_ = (
+        planned("--optim.microbatch_tokens", "8000"),
+        planned("--optim.microbatch_tokens", "8000", "--model.gradient_checkpointing", "true"),
+    )
     assert small_.total("update") < large.total("update") - 20e9
     assert large.largest.size == max(t.size for t in large.terms) and large.largest.name.startswith("activations")
     assert small_.largest.name.startswith("frozen weights")
@@ -324,12 +364,43 @@ def test_checkpointing_shrinks_the_activations_and_the_largest_term_is_the_large
 
 
 def test_a_token_limit_makes_the_passes_smaller() -> None:
-    _, config = parse_train(["paper", "--optim.microbatch_tokens", "1000"])
+    few, many = planned("--optim.microbatch_tokens", "1000"), planned("--optim.microbatch_tokens", "4000")
+    assert few.plan.tokens <= 1000 and 3 * few.plan.steps < many.plan.steps
+    assert any(t.name.startswith(f"activations of {few.plan.tokens} tokens") for t in few.terms)
+    assert planned("--optim.microbatch_steps", "3").plan.steps == 3
+
+
+def test_an_automatic_pass_takes_what_the_gpu_has_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {}
+    for gigabytes in (40, 80, 140):
+        monkeypatch.setattr("vldac.estimate.gpu_bytes", lambda size=gigabytes * 10**9: size)
+        estimate = planned("--optim.minibatch_steps", "100000", "--rollout.steps_per_update", "64")
+        sizes[gigabytes] = estimate.plan.budget
+        passes = sum(t.size for t in estimate.terms if t.phase == "update" and not t.name.startswith("gradients"))
+        assert passes <= gigabytes * 10**9 - estimate.total("always")
+    assert sizes[40] < sizes[80] < sizes[140] and 5_000 < sizes[80] < 20_000
+    shape = DecoderShape.of(known_config("Qwen/Qwen2-VL-7B-Instruct"))
+    settings = {"rank": 16, "dtype_bytes": 2}
+    tokens = gpu_tokens(shape, free=60 * 10**9, is_checkpointing=False, **settings)
+    for count, fits in ((tokens, True), (tokens + 1, False)):
+        needed = pass_bytes(shape, PassShape(tokens=count, kept=count, **settings), device="cuda")
+        assert (needed <= SAFETY * 60 * 10**9) == fits
+    assert gpu_tokens(shape, free=60 * 10**9, is_checkpointing=True, **settings) > 5 * tokens
+    assert gpu_tokens(shape, free=-5, is_checkpointing=False, **settings) == 1
+
+
+def test_a_pass_on_the_cpu_is_sized_by_the_width_of_the_model(tiny_run: tuple[TrainConfig, Any]) -> None:
+    config, trainer = tiny_run
+    assert automatic_tokens(trainer.policy, config, shared=0) == 2**19 // 128
+    shape = DecoderShape.of(trainer.policy.network.config)
+    assert cpu_tokens(shape, shared=1000) == 8000
+
+
+def test_the_running_estimate_is_the_dry_runs(tiny_run: tuple[TrainConfig, Any]) -> None:
+    config, trainer = tiny_run
     facts = find_model(config, may_use_network=False)
-    prompt = prompt_size(config, facts)
-    assert rows_per_pass(config, prompt) == 1000 // (prompt.total + 96) < 8
-    terms = estimate_memory(config, facts, count_parameters(config, facts), prompt).terms
-    assert any(t.name.startswith(f"activations of {rows_per_pass(config, prompt)} x ") for t in terms)
+    dry = estimate_memory(config, facts, count_parameters(config, facts), prompt_size(config, facts))
+    assert estimate_running(trainer.policy, config) == dry
 
 
 def test_the_original_value_head_and_the_7b_model_have_their_published_sizes() -> None:
@@ -357,7 +428,9 @@ def test_dry_run_of_the_7b_works_offline_and_writes_nothing(vldac, monkeypatch, 
         "8,291,375,616  base, frozen",
         "17,308,673  value head",
         "largest term: activations",
-        "8 per update: 2 epoch(s) x 4 of 128 steps, each in 16 micro-batch(es) of at most 8",
+        "8 per update: 2 epoch(s) x 4 of 128 steps, each in ",
+        "tokens (automatic: what fits)",
+        "shared and run once",
         "121 of 1 image(s) at 308x308",
         "pictures of 300x300 are resized to 308x308",
         "100 updates, 51,200 environment steps",

@@ -104,16 +104,31 @@ def test_a_view_keeps_the_buffer_alive() -> None:
     assert (view == 7).all() and not any(other.frames.any() for other in others)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    lengths=st.lists(st.integers(1, 50), max_size=40), rows=st.integers(1, 9), tokens=st.sampled_from([0, 1, 60, 200])
-)
-def test_a_plan_is_a_permutation_within_its_limits(lengths: list[int], rows: int, tokens: int) -> None:
-    order, offsets = _core.plan_microbatches(np.array(lengths, np.int64), rows, tokens)
+    lengths=st.lists(st.integers(1, 50), max_size=40), shared=st.sampled_from([0, 5, 70]), rows=st.integers(0, 9),
+    tokens=st.sampled_from([0, 1, 60, 200]),
+)  # fmt: skip
+def test_a_plan_is_a_permutation_within_its_limits(lengths: list[int], shared: int, rows: int, tokens: int) -> None:
+    """In as few micro-batches as rows in order of length allow, the largest of them as small as possible."""
+    order, offsets = _core.plan_microbatches(
+        np.array(lengths, np.int64), shared=shared, max_rows=rows, max_tokens=tokens
+    )
     assert sorted(order.tolist()) == list(range(len(lengths)))
     assert offsets[0] == 0 and offsets[-1] == len(lengths) and (np.diff(offsets) > 0).all()
-    for start, end in itertools.pairwise(offsets):
-        longest = max(lengths[i] for i in order[start:end])
-        assert end - start <= rows and (tokens == 0 or end - start == 1 or (end - start) * longest <= tokens)
-        if end < len(lengths):  # cut only where the next row would go over a limit
-            assert end - start == rows or (tokens and (end - start + 1) * lengths[order[end]] > tokens)
+    own = [sum(lengths[i] for i in order[start:end]) for start, end in itertools.pairwise(offsets)]
+    for size, total in zip(np.diff(offsets), own, strict=True):
+        assert (rows == 0 or size <= rows) and (tokens == 0 or size == 1 or shared + total <= tokens)
+
+    def parts(limit: float) -> int:
+        """Micro-batches of rows in order of length, each as full as `limit` own tokens allow."""
+        count = size = total = 0
+        for length in sorted(lengths):
+            if count == 0 or (size and (size == rows or total + length > limit)):
+                count, size, total = count + 1, 0, 0
+            size, total = size + 1, total + length
+        return count
+
+    assert len(own) == parts(tokens - shared if tokens else float("inf"))
+    smallest = next((limit for limit in range(sum(lengths) + 1) if parts(limit) == len(own)), 0)
+    assert not own or max(own) <= max(smallest, *lengths)

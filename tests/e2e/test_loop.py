@@ -17,13 +17,15 @@ from vldac.errors import CheckpointError, NonFiniteError, SelfCheckError
 from vldac.evaluation import play_episodes
 from vldac.kernels import linear_logprob
 from vldac.model import load_model
+from vldac.packing import Packing
 from vldac.prompting import image_patches
 from vldac.trainer import rollout_metrics
 from vldac.update import check_first_ratio, score, token_batch
 
 
-def flat_plan(batch) -> list[np.ndarray]:
-    return np.array_split(np.arange(len(batch)), 4)
+def scored(trainer, batch) -> list[torch.Tensor]:
+    packing = Packing.of(batch, trainer.policy.image_token_id, trainer.policy.budget)
+    return score(trainer.policy, batch, packing, [np.arange(len(batch))], temperature=1.0)
 
 
 def test_the_adapter_moves_and_the_base_does_not(config: TrainConfig, start: Path) -> None:
@@ -41,13 +43,13 @@ def test_the_adapter_moves_and_the_base_does_not(config: TrainConfig, start: Pat
 def test_decoding_and_update_agree_and_the_reference_is_the_start(config: TrainConfig, start: Path) -> None:
     trainer = build(config, start)
     batch = trainer.collect()
-    first = score(trainer.policy, batch, flat_plan(batch), temperature=1.0)
+    first = scored(trainer, batch)
     for i, logprob in enumerate(first):
         torch.testing.assert_close(batch.decode_logprob(i), logprob, atol=1e-4, rtol=0)
     for _ in range(2):
         trainer.update(trainer.collect())
     with trainer.policy.reference():
-        reference = score(trainer.policy, batch, flat_plan(batch), temperature=1.0)
+        reference = scored(trainer, batch)
     assert all(torch.equal(a, b) for a, b in zip(first, reference, strict=True))
 
 

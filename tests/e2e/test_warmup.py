@@ -52,9 +52,9 @@ def update_by_the_whole_policy(trainer: Trainer, batch: RolloutBatch) -> None:
     config, policy, advantages = trainer.config, trainer.policy, advantages_of(trainer, batch)
     trainer._set_learning_rates(trainer.updates_done)
     for epoch in range(config.optim.epochs):
-        for minibatch in epoch_plan(config, batch.lengths(), update=trainer.updates_done, epoch=epoch):
-            total = float(advantages.weight[torch.from_numpy(np.concatenate(minibatch))].sum())
-            for rows in minibatch:
+        for minibatch in epoch_plan(config, len(batch), update=trainer.updates_done, epoch=epoch):
+            total = float(advantages.weight[torch.from_numpy(minibatch)].sum())
+            for rows in np.array_split(minibatch, 2):
                 with torch.no_grad():
                     value_input = policy(token_batch(policy, batch, rows), temperature=1.0).value_input
                 loss = value_loss_of(policy.value_head(value_input), batch, rows, advantages, config, total)
