@@ -293,8 +293,8 @@ def trained(size: str, **overrides: Any) -> Callable[[Bench], dict[str, Any]]:
     return run
 
 
-PART_SECONDS = 70.0
-"""No further round of a part is begun that would pass this."""
+ROUND_SECONDS = 35.0
+"""No further round of a part is begun that would pass this, from the end of its warm-up."""
 
 
 def rounds_of(size: str, settings: dict[str, Any], bench: Bench) -> dict[str, Any]:
@@ -310,7 +310,7 @@ def rounds_of(size: str, settings: dict[str, Any], bench: Bench) -> dict[str, An
             tick = time.perf_counter()
             rounds.append(watch.round())
             now = time.perf_counter()
-            if now - began + (now - tick) > min(limit, PART_SECONDS):
+            if now - began - warm_s + (now - tick) > min(limit - warm_s, ROUND_SECONDS):
                 break
         row |= {"warm_up_s": warm_s, "prompt_tokens": ours.prompt_tokens}
     return row | summary(rounds, row, bench)
