@@ -126,6 +126,9 @@ class RolloutConfig:
     and its environment steps while the others decode; for environments with send and recv (docs/environments.md)."""
     order: Literal["fifo", "ready"] = "fifo"
     """async: answers of the environments are taken as they were sent (reproducible), or as they are ready."""
+    env_tokens: int = 0
+    """async, fifo: tokens that are decoded in all rows before an environment is waited for. Raise it where an environment's step
+    takes longer than a token (rollout/wait_frac tells), e.g. to 32 for Python environments on a small model."""
     admit_envs: int = 0
     """async: while others decode, new prompts wait until so many are there for one prefill; 0 is a quarter of the environments that
     still have steps to take on the CPU, an eighth on a GPU."""

@@ -338,10 +338,11 @@ _POSITIVE = {
     "optim.max_grad_norm": "a norm limit above 0",
 }
 _NOT_NEGATIVE = (
-    "seed", "num_threads", "keep_checkpoints", "rollout.top_k", "rollout.admit_envs", "model.lora_dropout", "algorithm.kl_coef",
+    "seed", "num_threads", "keep_checkpoints", "rollout.top_k", "model.lora_dropout", "algorithm.kl_coef",
     "algorithm.value_coef", "algorithm.value_clip", "algorithm.ratio_guard", "optim.lr", "optim.lr_final", "optim.value_lr",
     "optim.value_lr_final", "optim.adam_eps", "optim.warmup_updates", "optim.warmup_cap", "eval.episodes", "eval.seed", "eval.every",
     "tiny.clone_updates", "optim.microbatch_tokens", "optim.microbatch_steps", "trajectories_every", "alarms.stop_after",
+    "rollout.admit_envs", "rollout.env_tokens",
 )  # fmt: skip
 
 

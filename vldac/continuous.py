@@ -6,7 +6,8 @@ a tick is at work on the device, and waits until enough rows are there for one p
 for one row than for several together.
 
 In fifo order answers are received in the order in which they were sent, and which tick receives which answer depends on numbers of
-tokens alone, never on time: two runs give equal bytes. In ready order what is there first is received first.
+tokens alone, never on time: two runs give equal bytes. An environment has `rollout.env_tokens` ticks before it is waited for. In
+ready order what is there first is received first.
 
 All rows that decode together share one prefix and fit one size of slot: those of the prompts at the start of the rollout. When a
 prompt comes that shares less, or is longer, the running rows finish first; the rollout goes on with less shared, or larger slots.
@@ -67,12 +68,13 @@ class ContinuousPlay:
             max_new_tokens=config.max_new_tokens, temperature=config.temperature, top_k=config.top_k
         )
         self._is_fifo, self._admit_envs = config.order == "fifo", config.admit_envs
+        self._env_tokens = config.env_tokens
         self._waiting = list(range(self._num_envs))
         """Environments whose next prompt waits for its admission, in the order in which their observations came"""
         self._asked: dict[int, tuple[Prompt, Window]] = {}
         """Prompts that wait or are answered now"""
-        self._flying: list[int] = []
-        """Environments that were sent on and not received, as sent"""
+        self._flying: list[tuple[int, int]] = []
+        """(environment, tick) that were sent on and not received, as sent"""
         self._landed: list[Outcomes] = []
         """Ready order: received, not yet looked at"""
         self._ticks = self._drained = 0
@@ -107,14 +109,20 @@ class ContinuousPlay:
         """Receive what there is to receive, and make its prompts. While others decode, this runs beside their work on the device."""
         is_idle = not self._decoding
         if self._is_fifo:
-            is_due = is_idle or len(self._flying) + len(self._waiting) >= self._wanted()
-            came = [self._receive_one(None) for _ in range(len(self._flying) if is_due else 0)]
+            came = [self._receive_one(None) for _ in range(self._due())]
         else:
             came = self._landed + self._receive_ready(must=is_idle and not self._waiting and not self._landed)
             is_due = is_idle or len(came) + len(self._waiting) >= self._wanted()
             self._landed, came = ([], came) if is_due else (came, [])
         self._take_in(came)
         self._ask()
+
+    def _due(self) -> int:
+        """Fifo order: how many of those under way are waited for now; depends on numbers of tokens alone."""
+        due = sum(tick + self._env_tokens <= self._ticks for _, tick in self._flying)
+        if not self._decoding:
+            return max(due, min(self._wanted(), len(self._flying)) if self._env_tokens else len(self._flying))
+        return due if due + len(self._waiting) >= self._wanted() else 0
 
     def _take_in(self, came: Sequence[Outcomes]) -> None:
         """Write outcomes down; environments with steps left wait for their next response."""
@@ -133,7 +141,7 @@ class ContinuousPlay:
         with span("wait", self._seconds):
             result = self._rollout.env.recv(timeout)
         (env,) = np.asarray(result[4]["env_id"]).tolist()
-        self._flying.remove(env)
+        self._flying.remove(next(sent for sent in self._flying if sent[0] == env))
         return Outcomes.of(result, np.array([env]))
 
     def _receive_ready(self, *, must: bool) -> list[Outcomes]:
@@ -238,4 +246,4 @@ class ContinuousPlay:
         self._through += int((rollout.buffer.filled[env_ids] + 1 == rollout.steps_per_env).sum())
         with span("env", self._seconds):
             rollout.env.send(answers.action, env_ids)
-        self._flying += done
+        self._flying += [(e, self._ticks) for e in done]

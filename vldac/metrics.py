@@ -29,7 +29,7 @@ GLOSSARY: dict[str, str] = {
     "rollout/repetition_frac": "share of responses equal to the one before in the same episode",
     "rollout/fault_frac": "share of steps in which the environment failed (excluded from the loss)",
     "rollout/drain_frac": "async: share of slot-ticks that were idle because the slot's environment had its steps of the update",
-    "rollout/wait_frac": "async: share of playing that waited for environments",
+    "rollout/wait_frac": "async: share of playing that waited for environments (see rollout.env_tokens)",
     "rollout/device_idle_frac": "share of the rollout in which the GPU had no work, between the pieces of it; absent on the CPU",
     "rollout/graph_frac": "share of the decoded tokens that came from replayed CUDA graphs; absent on the CPU",
     "rollout/context_cut": "episodes that were truncated because their prompt no longer fitted the context; absent where none was",

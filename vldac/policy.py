@@ -144,9 +144,9 @@ class Policy(nn.Module):
         self._tower = tuple(self.network.model.visual.parameters())
         self._fold = KeptFold()
         self._prefixes: dict[tuple[bytes, bool, int], Prefix] = {}
-        self.budget = PassBudget()
         self._slots: Slots | None = None
         self.graphs = DecodeGraphs(device)
+        self.budget = PassBudget()
         self.register_buffer("banned_ids", self.model_info.banned_ids().to(device), persistent=False)
         self.end_ids = torch.tensor(self.model_info.end_ids(), device=device)
         self.kernel_choice = explain("linear_logprob", device, self.head_weight.dtype, self.kernels)
@@ -175,7 +175,16 @@ class Policy(nn.Module):
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[None]:
-        """Inside, the policy is the initial model: adapter off, so that nothing has a gradient."""
+        """Inside, the policy is the initial model: adapter off, so that nothing has a gradient.
+
+        Raises SelfCheckError where the vision tower is trained: then the adapter alone does not make the difference.
+        """
+        if self.is_tower_trained:
+            raise SelfCheckError(
+                expected="a frozen vision tower: the reference is the model with the adapter switched off",
+                got="a tower with trainable weights", where="scoring the initial policy",
+                do="set algorithm.kl_coef 0, or freeze the tower (model.visual.requires_grad_(False))",
+            )  # fmt: skip
         self.is_adapted = False
         try:
             yield

@@ -192,8 +192,12 @@ class Rollout:
                 )
             with span("env", seconds):
                 came = Outcomes.of(self._step_env(answers.action), self.env_ids)
-            self.respond(self.env_ids, answers)
-            self.receive(came, seconds)
+            try:
+                self.respond(self.env_ids, answers)
+                self.receive(came, seconds)
+            except Exception:
+                self._is_lost = True
+                raise
         return {}
 
     def _step_env(self, actions: np.ndarray) -> Any:

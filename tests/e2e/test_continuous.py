@@ -107,12 +107,14 @@ class Admissions:
         monkeypatch.setattr(Generator, "admit", watched)
 
 
-@pytest.mark.parametrize(("order", "admit_envs"), [("fifo", 0), ("fifo", 4), ("ready", 1)])
+@pytest.mark.parametrize(
+    ("order", "admit_envs", "env_tokens"), [("fifo", 0, 0), ("fifo", 4, 0), ("fifo", 0, 5), ("ready", 1, 0)]
+)
 def test_every_row_is_that_of_the_synchronous_rollout(
-    uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch, order: str, admit_envs: int
+    uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch, order: str, admit_envs: int, env_tokens: int
 ) -> None:
     sync = trainer_of(set_rollout(uneven, mode="sync"), start)
-    ours = trainer_of(set_rollout(uneven, order=order, admit_envs=admit_envs), start)
+    ours = trainer_of(set_rollout(uneven, order=order, admit_envs=admit_envs, env_tokens=env_tokens), start)
     for trainer in (sync, ours):
         shake_value_head(trainer)
     expected = [sync.collect() for _ in range(2)]
@@ -135,9 +137,11 @@ def test_every_row_is_that_of_the_synchronous_rollout(
         assert max(joined) >= 4
 
 
+@pytest.mark.parametrize("env_tokens", [0, 4])
 def test_two_runs_in_fifo_order_give_equal_bytes_whatever_the_environments_take(
-    uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch
+    uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch, env_tokens: int
 ) -> None:
+    uneven = set_rollout(uneven, env_tokens=env_tokens)
     trainers = [
         trainer_of(dataclasses.replace(uneven, env=dataclasses.replace(uneven.env, num_threads=n)), start)
         for n in (1, 3)
@@ -376,17 +380,21 @@ def test_a_signal_takes_the_running_update_back_and_the_resumed_run_ends_the_sam
     assert all("rollout/drain_frac" in line for line in read_metrics(folder))
 
 
-def test_a_rollout_that_failed_is_begun_anew(uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = trainer_of(uneven, start)
-    recv, calls = trainer.env.recv, iter(range(1000))
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_rollout_that_failed_is_begun_anew(
+    uneven: TrainConfig, start: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    trainer = trainer_of(set_rollout(uneven, mode=mode), start)
+    name = "step" if mode == "sync" else "recv"
+    own, calls = getattr(trainer.env, name), iter(range(1000))
 
-    def broken(timeout: float | None = None) -> Any:
-        obs, reward, *rest = recv(timeout)
-        return obs, reward * (np.nan if next(calls) == 30 else 1), *rest
+    def broken(argument: Any) -> Any:
+        obs, reward, *rest = own(argument)
+        return obs, reward * (np.nan if next(calls) == 6 else 1), *rest
 
-    monkeypatch.setattr(trainer.env, "recv", broken)
+    monkeypatch.setattr(trainer.env, name, broken)
     with pytest.raises(NonFiniteError):
         trainer.collect()
-    assert not trainer.rollout.buffer.filled.any()
     batch = trainer.collect()
     assert (batch.buffer.filled == 12).all() and np.isfinite(batch.buffer.reward).all()
+    assert len(batch.prompts) == len(batch.features) == 96 and (batch.buffer.index[::12] == 0).all()

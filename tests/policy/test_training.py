@@ -12,7 +12,7 @@ import torch
 
 from vldac.batch import TokenBatch
 from vldac.config import ModelConfig
-from vldac.errors import ModelError
+from vldac.errors import ModelError, SelfCheckError
 from vldac.model import VisionLanguageModel, load_model
 from vldac.policy import Policy
 
@@ -199,3 +199,11 @@ def test_a_loaded_model_that_carries_an_adapter_is_refused(model: VisionLanguage
     get_peft_model(model.network, LoraConfig(r=2, target_modules=r".*language_model.*\.q_proj"))
     with pytest.raises(ModelError, match="merge the adapter into its base"):
         Policy(model, ModelConfig(lora_rank=2, value_hidden=(8,)), device=CPU, seed=0)
+
+
+def test_no_reference_is_scored_with_a_trained_tower(make_policy: Callable[..., Policy]) -> None:
+    """With the adapter off such a model is not the initial policy."""
+    policy = make_policy()
+    policy.network.model.visual.requires_grad_(True)
+    with pytest.raises(SelfCheckError, match="frozen vision tower"), policy.reference():
+        pass

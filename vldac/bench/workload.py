@@ -17,6 +17,7 @@ from vldac.configuration import parse_config
 
 if TYPE_CHECKING:
     from vldac.data import RolloutBatch
+    from vldac.model import VisionLanguageModel
 
 VOCABULARY = 2_048
 """Head rows of the tiny model; its tokenizer has fewer ids."""
@@ -205,13 +206,15 @@ def _with_text(content: list[dict[str, Any]], text: str) -> list[dict[str, Any]]
 class Ours:
     """A trainer whose rounds are timed."""
 
-    def __init__(self, config: TrainConfig, texts: Sequence[str] | None = None) -> None:
-        """texts: see `WithTexts`; None leaves the environment's own."""
+    def __init__(
+        self, config: TrainConfig, texts: Sequence[str] | None = None, model: VisionLanguageModel | None = None
+    ) -> None:
+        """texts: see `WithTexts`; None leaves the environment's own. model: None loads what the configuration names."""
         from vldac.player import build_env
         from vldac.trainer import Trainer
 
         env = build_env(config)
-        self.trainer = Trainer(config, env=env if texts is None else WithTexts(env, texts))
+        self.trainer = Trainer(config, model, env if texts is None else WithTexts(env, texts))
         policy = self.trainer.policy
         # What ends a response is banned, in sampling and in scoring alike: every response runs to its limit.
         policy.banned_ids = torch.unique(torch.cat([policy.banned_ids, policy.end_ids]))
