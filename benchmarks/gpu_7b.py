@@ -482,6 +482,28 @@ def full_windows(trainer: Any) -> tuple[Any, np.ndarray]:
     return player.ask(env_ids), np.stack(seen, axis=1)
 
 
+def profile(bench: Bench) -> dict[str, Any]:
+    """Which kernels an update spends its time in: the 25 longest by device time (on the CPU: operations by processor time)."""
+    activity = torch.profiler.ProfilerActivity
+    is_cuda = bench.device.type == "cuda"
+    with bench.ours("7B", {"env.prompt_layout": "shared_prefix"}) as ours:
+        ours.warm_up(has_update=True)
+        batch = ours.trainer.collect()
+        bench.synchronize()
+        with torch.profiler.profile(activities=[activity.CUDA] if is_cuda else [activity.CPU]) as taken:
+            tick = time.perf_counter()
+            ours.trainer.update(batch)
+            bench.synchronize()
+            seconds = time.perf_counter() - tick
+    own = "self_device_time_total" if is_cuda else "self_cpu_time_total"
+    events = sorted(taken.key_averages(), key=lambda event: getattr(event, own), reverse=True)
+    total = sum(getattr(event, own) for event in events)
+    longest = [
+        {"name": event.key[:90], "calls": event.count, "share": getattr(event, own) / max(1, total)} for event in events[:25]
+    ]  # fmt: skip
+    return {"update_s": seconds, "busy_s": total / 1e6, "longest": longest}
+
+
 def parts() -> dict[str, Part]:
     """Name to part, most wanted first."""
     shared, first = {"env__prompt_layout": "shared_prefix"}, {"env__prompt_layout": "images_first"}
@@ -490,6 +512,8 @@ def parts() -> dict[str, Part]:
         "shared": Part(run=trained("7B", **shared), seconds=60),
         "images_first": Part(run=trained("7B", **first), seconds=80),
         "decode": Part(run=decode, seconds=25),
+        "decoded": Part(run=trained("7B", rollout__old_logprob="decode", waive=["first-ratio"], **shared), seconds=45),
+        "profile": Part(run=profile, seconds=40),
         "original": Part(run=original, seconds=45),
         "eager": Part(run=trained("7B", rollout__cuda_graphs=False, **shared), seconds=50),
         "async": Part(run=trained("7B", rollout__mode="async", **shared), seconds=45),

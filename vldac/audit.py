@@ -31,7 +31,7 @@ _TOKENS = 64
 """Response tokens that are scored by the reference, too: it holds [tokens, V]."""
 _TOLERANCE = {torch.float32: (1e-4, 1e-4), torch.bfloat16: (2e-3, 1e-2)}
 """By dtype of the weights: log-prob, absolute; gradient of the hidden states, relative in norm."""
-_HIDDEN_TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 1e-2}
+_HIDDEN_TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
 """By dtype of the weights: relative difference of hidden states in norm, mean over the tokens, per root of the number of layers.
 Measured with random weights, at 2 and at 8 layers: 4e-7 and 6e-3. Faults below bfloat16's rounding are seen in float32 alone."""
 _WORST = 5.0
