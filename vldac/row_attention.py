@@ -17,6 +17,7 @@ from typing import Protocol
 
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from vldac.errors import ConfigError
 from vldac.kernels import prefix_attention
@@ -102,9 +103,19 @@ class SdpaRows:
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, prefix_key: torch.Tensor | None,
         prefix_value: torch.Tensor | None,
     ) -> torch.Tensor:  # fmt: skip
-        """See `Rows`."""
+        """See `Rows`. Kept for backward are the packed tensors; the rectangles, with their copies of the prefix, are made again."""
         if not len(query):
             return query
+        given = (query, key, value, prefix_key, prefix_value)
+        if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in given):
+            kept: torch.Tensor = checkpoint(self._attend, *given, use_reentrant=False, preserve_rng_state=False)
+            return kept
+        return self._attend(*given)
+
+    def _attend(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, prefix_key: torch.Tensor | None,
+        prefix_value: torch.Tensor | None,
+    ) -> torch.Tensor:  # fmt: skip
         pair = []
         for own, shared in ((key, prefix_key), (value, prefix_value)):
             rows = own[self._keys].transpose(1, 2)
