@@ -193,7 +193,7 @@ static void a_rollout_buffer_stays_inside_its_memory() {
     buffer = buffer.next();
   }
   std::vector<int64_t> lengths{5, 1, 9, 9, 2};
-  MicrobatchPlan plan = plan_microbatches(lengths.data(), lengths.size(), 2, 10);
+  MicrobatchPlan plan = plan_microbatches(lengths.data(), lengths.size(), 0, 2, 10);
   CHECK((plan.order == std::vector<int64_t>{1, 4, 0, 2, 3}) && (plan.offsets == std::vector<int64_t>{0, 2, 3, 4, 5}));
 }
 
