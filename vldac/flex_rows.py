@@ -1,7 +1,7 @@
 """Attention of packed rows by torch's flex attention: a block mask says which tiles of queries and keys meet at all.
 
-Compiled on a GPU, where it is unverified. On a CPU torch has no backward pass for it: there it runs uncompiled, in tests, for the
-exactness of the masks.
+Compiled on a GPU: it has trained on an H200 (benchmarks/results/gpu_7b.json); its gradients were not compared there. On a CPU torch
+has no backward pass for it: there it runs uncompiled, in tests, for the exactness of the masks.
 """
 
 from __future__ import annotations
