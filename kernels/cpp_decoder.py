@@ -18,6 +18,8 @@ from vldac import _core
 
 __all__ = [
     "describe",
+    "prefix_attention",
+    "prefix_attention_backward",
     "rms_norm",
     "rms_norm_backward",
     "rotary",

@@ -11,6 +11,8 @@ from vldac.kernels.torch_tier import describe, unavailable
 
 __all__ = [
     "describe",
+    "prefix_attention",
+    "prefix_attention_backward",
     "rms_norm",
     "rms_norm_backward",
     "rotary",
