@@ -16,6 +16,7 @@ from vldac import _core
 _IDENTITY = ("env_id", "episode_id", "elapsed_step", "frame_id")
 _LAYOUT: dict[str, Any] = {name: None for key in _IDENTITY for name in (key, f"_{key}")}
 _DRAWN_LAYOUT: dict[str, Any] = {**_LAYOUT, "textures": None, "_textures": None}
+_TEXT_LAYOUT: dict[str, Any] = {**_LAYOUT, "admissible_commands": None, "_admissible_commands": None}
 _FINAL_LAYOUT: dict[str, Any] = {key: None for key in ("final_obs", "_final_obs", "final_info", "_final_info")}
 
 
@@ -28,10 +29,11 @@ class BatchInfo(dict[str, Any]):
         *,
         is_same_step: bool,
         has_image: bool,
-        wrap: Callable[[np.ndarray], Any],
+        wrap: Callable[[_core.Batch, int], Any],
         textures: str | None = None,
+        is_text: bool = False,
     ) -> None:
-        super().__init__(_LAYOUT if textures is None else _DRAWN_LAYOUT)
+        super().__init__(_TEXT_LAYOUT if is_text else _LAYOUT if textures is None else _DRAWN_LAYOUT)
         self._batch: _core.Batch | None = batch
         self._has_image, self._wrap, self._textures = has_image, wrap, textures
         if batch.num_ended:
@@ -48,10 +50,12 @@ class BatchInfo(dict[str, Any]):
         if key == "final_obs":
             final = np.full(batch.rows, None, dtype=object)
             for row in np.flatnonzero(batch.ended):
-                final[row] = self._wrap(batch.final_obs(int(row)))
+                final[row] = self._wrap(batch, int(row))
             return final
         if key == "final_info":
             return self._final_info()
+        if key == "admissible_commands":
+            return batch.commands()
         if key == "textures":
             return np.full(batch.rows, self._textures, dtype=object)
         if key in ("_final_obs", "_final_info"):
@@ -60,7 +64,7 @@ class BatchInfo(dict[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         value = super().__getitem__(key)
-        if value is None and (key in _DRAWN_LAYOUT or key in _FINAL_LAYOUT):
+        if value is None and (key in _DRAWN_LAYOUT or key in _TEXT_LAYOUT or key in _FINAL_LAYOUT):
             value = self._build(key)
             super().__setitem__(key, value)
         return value

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import math
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,9 @@ PATCH_DTYPES: dict[str, PatchFormat] = {
     "patches_u8": "uint8",
 }
 """Image formats that a vision tower takes, by the dtype of their patches."""
+MAX_COMMAND_BYTES = 65536
+MAX_TEXT_BYTES = 65536
+"""Longest command that is taken and longest text that is given, for Gymnasium's spaces (which count characters)."""
 Step = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
@@ -73,7 +77,8 @@ class NativeVectorEnv(TextSteps, VectorEnv):
 
     Observations: {"image": [B, height, width, 3] uint8}; with a patch format {"pixel_values": [B, rows, columns]}, whose
     `reshape(-1, columns)` is what the model takes, `image_grid` for each picture; a plain array [B, size] where there is no
-    picture. They are views of the pool's memory, which is not used again while one of them lives; copy what you want to keep
+    picture. Text environments add "text", a list of B strings, and info["admissible_commands"], a list of strings each; their actions
+    are commands. They are views of the pool's memory, which is not used again while one of them lives; copy what you want to keep
     (docs/environments.md). `step` and `reset` handle all E environments in order; `send` and `recv` batches of `batch_size`.
     """
 
@@ -81,7 +86,10 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         spec = native_spec(config.env_id)
         self.config = config
         self.env_id, self.num_envs, self.batch_size = config.env_id, config.num_envs, config.batch_size
+        self.is_text: bool = spec.is_text
+        """Whether actions are commands (strings), and observations have a text."""
         self.action_names: list[str] = spec.actions(config.options)
+        """Names of the actions; none where they are commands, see `commands`."""
         self.response_fields = tuple(spec.fields)
         width, height = config.image_size
         emitter = _emitter(config)
@@ -100,10 +108,10 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         self.textures = config.textures
         """The set of textures and meshes that pictures are drawn with, None where there are none."""
         self._is_same_step = config.autoreset_mode is AutoresetMode.SAME_STEP
-        self._key = ("pixel_values" if emitter else "image") if spec.observation == "image" else None
+        self._key = ("pixel_values" if emitter else "image") if spec.observation(config.options) == "image" else None
         modes = ["rgb_array"] if self._key else []
         self.metadata = {"autoreset_mode": config.autoreset_mode, "render_modes": modes}
-        self.single_action_space = gym.spaces.Discrete(len(self.action_names))
+        self.single_action_space = _text_space(MAX_COMMAND_BYTES) if self.is_text else gym.spaces.Discrete(len(self.action_names))
         self._shown = {name: int(config.options.get(name, _initial(spec, name))) for name, _ in spec.shown_options}
         self.single_observation_space = _observation_space(spec, config, emitter)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -158,10 +166,13 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         self._received = np.arange(self.num_envs)
         return self._observation(batch), self._info(batch)
 
-    def step(self, actions: np.ndarray) -> Step:
-        """Step every environment with actions [E]; returns (obs, reward float64, terminated, truncated bool, info)."""
+    def step(self, actions: np.ndarray | Sequence[str]) -> Step:
+        """Step every environment with actions [E]; returns (obs, reward float64, terminated, truncated bool, info).
+
+        Text environments take E commands, of any text: one that is not admissible does what the environment's rules say.
+        """
         try:
-            batch = self._pool.step(actions)
+            batch = self._pool.step_commands(actions) if self.is_text else self._pool.step(actions)  # type: ignore[arg-type]
         except Exception as error:
             raise self._error(error, actions) from error
         return self._result(batch)
@@ -172,11 +183,14 @@ class NativeVectorEnv(TextSteps, VectorEnv):
 
     # -- batches ----------------------------------------------------------------------------------------------------
 
-    def send(self, actions: np.ndarray, env_ids: np.ndarray | None = None) -> None:
-        """Start steps: actions [R] of environments env_ids [R] (default: those of the batch received last)."""
+    def send(self, actions: np.ndarray | Sequence[str], env_ids: np.ndarray | None = None) -> None:
+        """Start steps: actions (or commands) [R] of environments env_ids [R] (default: those of the batch received last)."""
         ids = self._received if env_ids is None else env_ids
         try:
-            self._pool.send(actions, ids)
+            if self.is_text:
+                self._pool.send_commands(actions, ids)  # type: ignore[arg-type]
+            else:
+                self._pool.send(actions, ids)  # type: ignore[arg-type]
         except Exception as error:
             raise self._error(error, actions) from error
 
@@ -216,6 +230,25 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         """What is truly on each observation."""
         with _translated("facts"):
             return self._pool.facts()
+
+    def commands(self, env_ids: np.ndarray | None = None) -> list[list[str]]:
+        """The admissible commands of text environments now, sorted, per environment; those asked for must not be in flight."""
+        self._need_text("commands")
+        with _translated("commands"):
+            return self._pool.commands(self._ids(env_ids))
+
+    def oracle_commands(self) -> list[str]:
+        """Commands of a scripted expert, one per text environment. Raises EnvError where it has none, or knows no way on."""
+        self._need_text("oracle_commands")
+        with _translated("oracle_commands"):
+            commands = self._pool.oracle_commands()
+        known = [command for command in commands if command is not None]
+        if len(known) < len(commands):
+            raise EnvError(
+                expected="an environment with a scripted expert that knows the way", got=f"none in environment {commands.index(None)}",
+                where="oracle_commands", do="reset that environment, or leave out games that cannot be won",
+            )  # fmt: skip
+        return known
 
     def oracle_actions(self) -> np.ndarray:
         """Actions of a scripted expert, [E] int64. Raises EnvError where the environment has none."""
@@ -287,6 +320,12 @@ class NativeVectorEnv(TextSteps, VectorEnv):
     def _ids(self, env_ids: np.ndarray | None) -> np.ndarray:
         return np.arange(self.num_envs) if env_ids is None else np.asarray(env_ids)
 
+    def _need_text(self, where: str) -> None:
+        if not self.is_text:
+            raise EnvError(
+                expected="a text environment, such as ALFWorld", got=self.env_id, where=where, do="choose another"
+            )
+
     def _need_map(self, where: str) -> None:
         if not self.has_map:
             raise EnvError(
@@ -334,18 +373,27 @@ class NativeVectorEnv(TextSteps, VectorEnv):
     # -- parts ------------------------------------------------------------------------------------------------------
 
     def _observation(self, batch: _core.Batch) -> Any:
-        shown = {name: np.full(batch.rows, value, np.int64) for name, value in self._shown.items()}
-        return {self._key: batch.obs, **shown} if self._key else batch.obs
+        shown: dict[str, Any] = {name: np.full(batch.rows, value, np.int64) for name, value in self._shown.items()}
+        if self.is_text:
+            shown["text"] = batch.texts()
+        elif not self._key:
+            return batch.obs
+        return {self._key: batch.obs, **shown} if self._key else shown
 
-    def _single(self, observation: np.ndarray) -> Any:
-        """One environment's observation, as it appears in final_obs."""
-        shown = {name: np.int64(value) for name, value in self._shown.items()}
-        return {self._key: observation, **shown} if self._key else observation
+    def _single(self, batch: _core.Batch, row: int) -> Any:
+        """One environment's last observation, as it appears in final_obs."""
+        observation = batch.final_obs(row)
+        shown: dict[str, Any] = {name: np.int64(value) for name, value in self._shown.items()}
+        if self.is_text:
+            shown["text"] = batch.final_text(row)
+        elif not self._key:
+            return observation
+        return {self._key: observation, **shown} if self._key else shown
 
     def _info(self, batch: _core.Batch) -> dict[str, Any]:
         return BatchInfo(
             batch, is_same_step=self._is_same_step, has_image=self._key is not None, wrap=self._single,
-            textures=self.textures,
+            textures=self.textures, is_text=self.is_text,
         )  # fmt: skip
 
     def _result(self, batch: _core.Batch) -> Step:
@@ -367,9 +415,11 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         """The user's error for what the extension raised about actions."""
         if isinstance(error, TypeError | ValueError) and not isinstance(error, EnvError):
             count = len(self.action_names)
-            got = f"{actions!r}" if isinstance(error, TypeError) else str(error)
+            got = f"{actions!r}"[:400] if isinstance(error, TypeError) else str(error)
             return EnvError(
-                expected=f"{self.num_envs} actions in 0..{count - 1}, int64",
+                expected=f"{self.num_envs} commands, strings of at most {MAX_COMMAND_BYTES} bytes"
+                if self.is_text
+                else f"{self.num_envs} actions in 0..{count - 1}, int64",
                 got=got,
                 where=self.env_id,
                 do="check them",
@@ -385,18 +435,27 @@ def _emitter(config: NativeConfig) -> _core.PatchEmitter | None:
 
 
 def _observation_space(spec: _core.EnvSpec, config: NativeConfig, emitter: _core.PatchEmitter | None) -> gym.Space[Any]:
-    if spec.observation == "int32":
+    kind = spec.observation(config.options)
+    if kind == "int32":
         return gym.spaces.MultiDiscrete(spec.cardinality, dtype=np.int32)
-    if spec.observation == "float32":
+    if kind == "float32":
         return gym.spaces.Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
     width, height = config.image_size
-    shown = {name: gym.spaces.Discrete(n) for name, n in spec.shown_options}
+    shown: dict[str, gym.spaces.Space[Any]] = {name: gym.spaces.Discrete(n) for name, n in spec.shown_options}
+    if spec.is_text:
+        shown["text"] = _text_space(MAX_TEXT_BYTES)
+    if kind == "none":
+        return gym.spaces.Dict(shown)
     if emitter is None:
         return gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 3), np.uint8), **shown})
     shape = (emitter.rows, emitter.columns)
     if config.image_format == "patches_u8":
         return gym.spaces.Dict({"pixel_values": gym.spaces.Box(0, 255, shape, np.uint8), **shown})
     return gym.spaces.Dict({"pixel_values": gym.spaces.Box(-np.inf, np.inf, shape, np.float32), **shown})
+
+
+def _text_space(size: int) -> gym.spaces.Text:
+    return gym.spaces.Text(size, min_length=0, charset=string.printable)
 
 
 def _initial(spec: _core.EnvSpec, name: str) -> float:

@@ -45,6 +45,15 @@ class Batch:
     def facts(self, row: int) -> dict[str, str | int] | None:
         """What was on it."""
 
+    def texts(self) -> list[str]:
+        """What the observations say, of text environments; else empty."""
+
+    def commands(self) -> list[list[str]]:
+        """Admissible commands with those texts, sorted; equal ones are the same object."""
+
+    def final_text(self, row: int) -> str | None:
+        """The text at the end of the episode that ended; None elsewhere."""
+
     def fault(self, row: int) -> str | None:
         """What went wrong in the environment; None if nothing did."""
 
@@ -105,6 +114,14 @@ class Pool:
 
     def step(self, actions: NDArray[np.int64]) -> Batch: ...
     def send(self, actions: NDArray[np.int64], env_ids: NDArray[np.int64]) -> None: ...
+    def step_commands(self, commands: Sequence[str]) -> Batch:
+        """`step` of text environments."""
+
+    def send_commands(self, commands: Sequence[str], env_ids: NDArray[np.int64]) -> None: ...
+    def commands(self, env_ids: NDArray[np.int64]) -> list[list[str]]:
+        """Admissible now, sorted, per environment; equal texts are the same object."""
+
+    def oracle_commands(self) -> list[str | None]: ...
     def recv(self, seconds: float) -> Batch:
         """Negative: as long as it takes."""
 
@@ -197,8 +214,11 @@ class EnvSpec:
         """Options that are part of the observation, and how many values each has."""
 
     @property
-    def observation(self) -> str:
-        """ "image", "int32" or "float32"."""
+    def is_text(self) -> bool:
+        """Actions are commands, and observations have a text."""
+
+    def observation(self, options: Mapping[str, float]) -> str:
+        """With these options: "image", "int32", "float32" or "none" (text alone)."""
 
     @property
     def observation_size(self) -> int: ...
@@ -467,7 +487,9 @@ def masked_whiten(values: NDArray[Any], mask: NDArray[np.bool_], unbiased: bool,
 class ActionNames:
     """The actions that a response may name, prepared once. `vldac.actions.ActionNames` is the public face."""
 
-    def __init__(self, names: Sequence[str], synonyms: Sequence[tuple[str, int]], accepts_index: bool) -> None: ...
+    def __init__(
+        self, names: Sequence[str], synonyms: Sequence[tuple[str, int]], accepts_index: bool, finds_inside: bool
+    ) -> None: ...
 
 def parse_actions(texts: Sequence[str], names: ActionNames, mode: str) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Action index or -1, and `ParseStatus`, [R] each. The strings are not copied; the GIL is released."""

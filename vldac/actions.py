@@ -50,19 +50,21 @@ class ActionNames:
 
     names: each a string of at most 256 bytes, all different. synonyms: other ways to say an action, to its name; tolerant mode
     alone takes them. accepts_index: a number is the action's index (as MiniWorld's prompts ask), unless it is a name itself.
+    finds_inside: names are commands of several words; in tolerant and rl4vlm modes the longest that stands in the answer counts,
+    between words ("go to cabinet 1" is not in "go to cabinet 12").
     Raises `EnvError` for names that repeat or are empty, and for a synonym that two actions claim.
     """
 
     __slots__ = ("_native", "accepts_index", "names")
 
     def __init__(
-        self, names: Sequence[str], synonyms: Mapping[str, str] | None = None, *, accepts_index: bool = False
+        self, names: Sequence[str], synonyms: Mapping[str, str] | None = None, *, accepts_index: bool = False, finds_inside: bool = False
     ) -> None:
         self.names = tuple(names)
         self.accepts_index = accepts_index
         try:
             pairs = [(text, self.names.index(name)) for text, name in (synonyms or {}).items()]
-            self._native = _core.ActionNames(self.names, pairs, accepts_index)
+            self._native = _core.ActionNames(self.names, pairs, accepts_index, finds_inside)
         except ValueError as error:
             raise EnvError(
                 expected="action names that differ, and synonyms that mean one of them each",

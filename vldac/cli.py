@@ -175,10 +175,11 @@ def _envs(argv: Sequence[str]) -> int:
     for env_id in [native_spec(chosen).id] if chosen else list_ids():
         spec = native_spec(env_id)
         width, height = spec.image_size
-        is_image = spec.observation == "image"
+        kind = spec.observation({})
+        is_image = kind == "image"
         shown = f"picture  {width}x{height}, any size from 28x28 (env.image_size)" if is_image else "vector   "
-        print(f"{env_id}\n    actions  {', '.join(spec.action_names)}")
-        print(f"    {shown if is_image else shown + spec.observation}")
+        print(f"{env_id}\n    actions  {', '.join(spec.action_names) or 'commands, in words'}")
+        print(f"    {shown if is_image else shown + kind}")
         print(f"    steps    {spec.task_episode_steps} (task vldac), {spec.max_episode_steps or 'no limit'} (upstream)")
         options = public_options(spec)
         if chosen is None and len(options) > _OPTIONS_IN_LIST:

@@ -3,6 +3,7 @@
 
 #include "bind/bind.h"
 #include "bind/dlpack.h"
+#include "bind/utf8.h"
 #include "core/pool.h"
 
 namespace vldac::bind {
@@ -21,6 +22,16 @@ py::dict dict_of(const Facts& facts) {
     named[py::str(name.data(), name.size())] = is_number ? py::object(py::int_(words)) : py::object(words);
   }
   return named;
+}
+
+// One Python string per process and symbol, made when it is first asked for and kept as long as the symbol: for ever.
+py::list list_of(std::span<const Symbol* const> symbols) {
+  py::list result(symbols.size());
+  for (size_t i = 0; i < symbols.size(); ++i) {
+    if (!symbols[i]->face) symbols[i]->face = py::str(symbols[i]->text).release().ptr();
+    PyList_SET_ITEM(result.ptr(), static_cast<py::ssize_t>(i), py::handle(static_cast<PyObject*>(symbols[i]->face)).inc_ref().ptr());
+  }
+  return result;
 }
 
 // What an observation looks like from Python.
@@ -55,8 +66,19 @@ class PyBatch {
     if (row >= batch.rows() || !batch->ended[row] || !batch->final_obs[row]) return py::none();
     return view(self, batch.layout_->shape, batch->final_obs[row].get());
   }
+  // Of text environments, all rows.
+  py::list texts() const {
+    py::list result((*lease_)->text.size());
+    for (size_t row = 0; row < (*lease_)->text.size(); ++row) result[row] = py::str((*lease_)->text[row]);
+    return result;
+  }
+  py::list commands() const {
+    py::list result((*lease_)->commands.size());
+    for (size_t row = 0; row < (*lease_)->commands.size(); ++row) result[row] = list_of((*lease_)->commands[row]);
+    return result;
+  }
   py::object text(const std::vector<std::string>& column, size_t row, bool is_none_if_empty) const {
-    if (row >= rows() || !(*lease_)->ended[row] || (is_none_if_empty && column[row].empty())) return py::none();
+    if (row >= column.size() || !(*lease_)->ended[row] || (is_none_if_empty && column[row].empty())) return py::none();
     return py::str(column[row]);
   }
   py::object facts(size_t row) const {
@@ -88,7 +110,8 @@ class PyPool {
                                          : Autoreset::kSameStep,
                is_stream, is_ready_order, max_episode_steps, step_timeout, max_ring_bytes, may_caller_step, prompt, patches,
                failure_reward}) {
-    const ObsSpec& obs = find_env(env_id).spec.observation;
+    const EnvSpec& spec = find_env(env_id).spec;
+    const ObsSpec obs = spec.observed(with_defaults(spec, options));
     auto size = [](auto value) { return static_cast<py::ssize_t>(value); };
     if (patches) {
       auto format = patches->spec().format;
@@ -113,6 +136,29 @@ class PyPool {
   }
   py::object step(const SafeArray<int64_t>& actions) {
     return call([&] { return pool_.step(view_of(actions)); });
+  }
+  py::object step_commands(const py::sequence& commands) {
+    Utf8Batch texts(commands, "step");
+    return call([&] { return pool_.step(std::span<const std::string_view>(texts.views())); });
+  }
+  void send_commands(const py::sequence& commands, const SafeArray<int64_t>& env_ids) {
+    Utf8Batch texts(commands, "send");
+    py::gil_scoped_release release;
+    pool_.send(std::span<const std::string_view>(texts.views()), view_of(env_ids));
+  }
+  // Admissible now, per environment.
+  py::list commands(const SafeArray<int64_t>& env_ids) {
+    py::list result;
+    pool_.visit(view_of(env_ids), [&](size_t, const Env& env) { result.append(list_of(env.commands())); });
+    return result;
+  }
+  py::list oracle_commands() {
+    py::list result;
+    pool_.visit([&](size_t, const Env& env) {
+      const Symbol* command = env.oracle_command();
+      result.append(command ? py::object(list_of({&command, 1})[0]) : py::none());
+    });
+    return result;
   }
   void send(const SafeArray<int64_t>& actions, const SafeArray<int64_t>& env_ids) {
     py::gil_scoped_release release;
@@ -253,6 +299,9 @@ void bind_envs(py::module_& module) {
       .def_property_readonly("obs", &PyBatch::obs)
       .def("final_obs", &PyBatch::final_obs, py::arg("row"))
       .def("prompt", [](const PyBatch& self, size_t row) { return self.text(self->prompt, row, false); }, py::arg("row"))
+      .def("texts", &PyBatch::texts)
+      .def("commands", &PyBatch::commands)
+      .def("final_text", [](const PyBatch& self, size_t row) { return self.text(self->final_text, row, false); }, py::arg("row"))
       .def("fault", [](const PyBatch& self, size_t row) { return self.text(self->fault, row, true); }, py::arg("row"));
   batch.def("facts", &PyBatch::facts, py::arg("row"));
   auto column = [&batch](const char* name, auto member) {
@@ -289,6 +338,10 @@ void bind_envs(py::module_& module) {
       .def("reset", &PyPool::reset, py::arg("seeds"), py::arg("mask"))
       .def("step", &PyPool::step, py::arg("actions"))
       .def("send", &PyPool::send, py::arg("actions"), py::arg("env_ids"))
+      .def("step_commands", &PyPool::step_commands, py::arg("commands"))
+      .def("send_commands", &PyPool::send_commands, py::arg("commands"), py::arg("env_ids"))
+      .def("commands", &PyPool::commands, py::arg("env_ids"))
+      .def("oracle_commands", &PyPool::oracle_commands)
       .def("recv", &PyPool::recv, py::arg("seconds"))
       .def("observe", &PyPool::observe)
       .def("prompts", &PyPool::prompts, py::arg("env_ids"))
@@ -326,12 +379,14 @@ void bind_envs(py::module_& module) {
       .def_property_readonly("image_size",
                              [](const EnvSpec& spec) { return std::make_pair(spec.observation.width, spec.observation.height); })
       .def_property_readonly("shown_options", [](const EnvSpec& spec) { return spec.observation.shown_options; })
-      .def_property_readonly("observation",
-                             [](const EnvSpec& spec) {
-                               return spec.observation.kind == ObsKind::kImage   ? "image"
-                                      : spec.observation.kind == ObsKind::kInt32 ? "int32"
-                                                                                 : "float32";
-                             })
+      .def_readonly("is_text", &EnvSpec::is_text)
+      .def(
+          "observation",
+          [](const EnvSpec& spec, const Options& given) {
+            constexpr const char* kNames[] = {"image", "int32", "float32", "none"};
+            return kNames[static_cast<size_t>(spec.observed(with_defaults(spec, given)).kind)];
+          },
+          py::arg("options"))
       .def_property_readonly("observation_size", [](const EnvSpec& spec) { return spec.observation.size; })
       .def_property_readonly("cardinality", [](const EnvSpec& spec) { return spec.observation.cardinality; });
   module.def("env_specs", [] {

@@ -1,5 +1,6 @@
 // Functions over arrays and text: packing, parsing, random streams.
 #include "bind/bind.h"
+#include "bind/utf8.h"
 #include "core/action_parse.h"
 #include "core/pack.h"
 #include "core/ranges.h"
@@ -7,35 +8,6 @@
 
 namespace vldac::bind {
 namespace {
-
-// The UTF-8 of every string, without a copy; a string with lone surrogates, which has none, is read as its encoding with "?" for them.
-class Utf8Batch {
- public:
-  explicit Utf8Batch(const py::sequence& texts) : strings_(py::tuple(texts)) {
-    views_.reserve(strings_.size());
-    for (py::handle text : strings_) {
-      if (!PyUnicode_Check(text.ptr())) throw py::type_error("parse_actions: expected strings");
-      Py_ssize_t size = 0;
-      const char* data = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
-      if (!data) {
-        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) throw py::error_already_set();
-        PyErr_Clear();
-        auto bytes = py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(text.ptr(), "utf-8", "replace"));
-        if (!bytes) throw py::error_already_set();
-        data = PyBytes_AS_STRING(bytes.ptr());
-        size = PyBytes_GET_SIZE(bytes.ptr());
-        replaced_.push_back(std::move(bytes));
-      }
-      views_.emplace_back(data, static_cast<size_t>(size));
-    }
-  }
-  const std::vector<std::string_view>& views() const { return views_; }
-
- private:
-  py::tuple strings_;  // keeps the strings alive while the GIL is released
-  std::vector<py::bytes> replaced_;
-  std::vector<std::string_view> views_;
-};
 
 py::tuple parse_views(const std::vector<std::string_view>& texts, const ActionNames& names, ParseMode mode) {
   py::array_t<int64_t> actions(texts.size());
@@ -66,7 +38,7 @@ py::array_t<int64_t> resolve_actions(const SafeArray<int64_t>& parsed, int64_t n
 }
 
 py::tuple parse_strings(const py::sequence& texts, const ActionNames& names, const std::string& mode) {
-  return parse_views(Utf8Batch(texts).views(), names, parse_mode(mode));
+  return parse_views(Utf8Batch(texts, "parse_actions").views(), names, parse_mode(mode));
 }
 
 py::tuple parse_buffer(const Array<uint8_t>& data, const Array<int64_t>& offsets, const ActionNames& names, const std::string& mode) {
@@ -122,7 +94,8 @@ void bind_ops(py::module_& module) {
              py::arg("counters"));
   module.def("counter_random", &counter_random, py::arg("seed"), py::arg("purpose"), py::arg("env"), py::arg("counter"));
   py::class_<ActionNames>(module, "ActionNames")
-      .def(py::init<std::vector<std::string>, const Synonyms&, bool>(), py::arg("names"), py::arg("synonyms"), py::arg("accepts_index"));
+      .def(py::init<std::vector<std::string>, const Synonyms&, bool, bool>(), py::arg("names"), py::arg("synonyms"), py::arg("accepts_index"),
+           py::arg("finds_inside"));
   module.def("parse_actions", &parse_strings, py::arg("texts"), py::arg("names"), py::arg("mode"));
   module.def("parse_buffer", &parse_buffer, py::arg("data"), py::arg("offsets"), py::arg("names"), py::arg("mode"));
   module.def("parse_work", &parse_work, py::arg("text"), py::arg("names"), py::arg("mode"));

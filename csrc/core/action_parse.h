@@ -10,7 +10,8 @@
 //   whole, True (1), False (0), or a string that Python's int() reads. Not read, though Python would: expressions (set() too),
 //   f-strings, \N{...}, digits of other scripts.
 // - kRl4vlm: in lower case, from the first `"action":` to the end (without one: the last character alone), exactly one action's
-//   name occurs. "10" counts first and is taken out.
+//   name occurs. "10" counts first and is taken out. Of commands (ActionNames::finds_inside)
+//   the longest that occurs counts.
 // - kJson: the whole text is one RFC 8259 object in UTF-8; its last top-level "action" is a name (white space around it aside) or
 //   an integer that is a name's digits (an index, where actions are).
 #pragma once

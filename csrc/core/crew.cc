@@ -18,10 +18,11 @@ Crew::Crew(RunnerConfig runner_config, size_t num_threads, size_t batch_size, si
       batch_size(batch_size),
       may_caller_step(may_caller_step),
       frames(std::make_shared<FrameStore>(config.observer.bytes())),
-      ring(std::make_shared<Ring>(batch_size, config.observer.bytes(), max_ring_bytes, frames)),
+      ring(std::make_shared<Ring>(batch_size, config.observer.bytes(), config.entry->spec.is_text, max_ring_bytes, frames)),
       full_ring(batch_size == static_cast<size_t>(config.num_envs)
                     ? ring
-                    : std::make_shared<Ring>(static_cast<size_t>(config.num_envs), config.observer.bytes(), max_ring_bytes, frames)),
+                    : std::make_shared<Ring>(static_cast<size_t>(config.num_envs), config.observer.bytes(), config.entry->spec.is_text,
+                                             max_ring_bytes, frames)),
       tickets(static_cast<size_t>(config.num_envs)),
       queue(static_cast<size_t>(config.num_envs)),
       pending(static_cast<size_t>(config.num_envs) / batch_size + 2),
@@ -64,7 +65,7 @@ void Crew::run_timed(uint32_t env, uint64_t count, Beat& beat, uint8_t* scratch)
 }
 
 void Crew::run(uint32_t env, Beat& beat, uint8_t* scratch) {
-  const Ticket ticket = tickets[env];
+  const Ticket& ticket = tickets[env];  // nobody writes to it before its row is received
   Runner& runner = *runners[env];
   beat.env.store(env, std::memory_order_relaxed);
   beat.seed.store(runner.current_seed(), std::memory_order_relaxed);
@@ -75,7 +76,7 @@ void Crew::run(uint32_t env, Beat& beat, uint8_t* scratch) {
   try {
     Range range(ticket.command == Command::kStep ? "env step" : "env reset");
     switch (ticket.command) {
-      case Command::kStep: runner.step(ticket.action, *frames, scratch); break;
+      case Command::kStep: runner.step(ticket.action, ticket.words, *frames, scratch); break;
       case Command::kSeed: runner.seed(ticket.seed); break;
       case Command::kNext: runner.begin_next(); break;
       case Command::kShow: runner.show(); break;

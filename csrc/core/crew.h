@@ -20,6 +20,7 @@ struct Crew {
   struct Ticket {
     Command command = Command::kShow;
     int64_t action = 0;
+    std::string words = {};  // the command, of text environments; its memory is used again
     uint64_t seed = 0;
     Batch* batch = nullptr;  // null: the next row of the pending batches, once the step is done (`ready`)
     size_t row = 0;

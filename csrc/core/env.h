@@ -10,12 +10,15 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/bytes.h"
 #include "core/rng.h"
+#include "core/symbols.h"
 #include "core/text.h"
 
 namespace vldac {
@@ -30,8 +33,11 @@ struct StepResult {
 // length is not obvious call check(); past the budget it throws, which ends the episode as a fault.
 class Context {
  public:
-  Context(Pcg64& stream, double budget_seconds) : rng(stream), budget_seconds_(budget_seconds) {}
+  Context(Pcg64& stream, double budget_seconds, uint64_t seed_of_env = 0, int64_t number_of_episode = 0)
+      : rng(stream), seed(seed_of_env), episode(number_of_episode), budget_seconds_(budget_seconds) {}
   Pcg64& rng;
+  const uint64_t seed;    // of the environment, as reset() was given it
+  const int64_t episode;  // since then, from 0
   void check() {
     auto now = std::chrono::steady_clock::now();
     if (calls_++ == 0) start_ = now;
@@ -54,7 +60,14 @@ class Env {
  public:
   virtual ~Env() = default;
   virtual void reset(Context& context) = 0;
-  virtual StepResult step(int64_t action, Context& context) = 0;
+  virtual StepResult step(int64_t /*action*/, Context& /*context*/) { throw std::logic_error("no numbered actions"); }
+  // Text environments (EnvSpec::is_text) take a command instead: any bytes, often a model's. step() is not called then.
+  virtual StepResult step_command(std::string_view /*command*/, Context& /*context*/) { throw std::logic_error("no commands"); }
+  // What the observation says, and the commands that are admissible now, sorted; both until the next call that changes something.
+  virtual std::string_view text() const { return {}; }
+  virtual std::span<const Symbol* const> commands() const { return {}; }
+  // The scripted expert's command now, or null where there is none.
+  virtual const Symbol* oracle_command() const { return nullptr; }
   virtual bool success() const = 0;
   // The scripted expert's action now, or -1 where there is none.
   virtual int64_t oracle_action() const { return -1; }
@@ -74,7 +87,7 @@ class Env {
   virtual void load(Bytes& in) = 0;
 };
 
-enum class ObsKind : uint8_t { kImage, kInt32, kFloat32 };
+enum class ObsKind : uint8_t { kImage, kInt32, kFloat32, kNone };  // kNone: of text alone
 
 struct ObsSpec {
   ObsKind kind = ObsKind::kImage;
@@ -96,7 +109,7 @@ using Options = std::map<std::string, double>;
 // Everything about an environment that does not change: each environment class returns its own from a static spec().
 struct EnvSpec {
   std::string id;
-  std::vector<std::string> action_names;
+  std::vector<std::string> action_names;  // none where is_text
   int64_t max_episode_steps = 300;       // what upstream registers
   int64_t task_episode_steps = 20;       // task="vldac"
   std::vector<std::string> fields = {};  // facts that a response of the "short" prompt names
@@ -111,11 +124,15 @@ struct EnvSpec {
   double task_failure_reward = std::numeric_limits<double>::quiet_NaN();
   // The set of textures and meshes that it draws with (render/raster/assets.h); empty: none.
   std::string assets = {};
-  // Where options change what actions there are.
+  // Actions are commands (Env::step_command), and observations have a text.
+  bool is_text = false;
+  // Where options change what actions there are, or what is observed.
   std::vector<std::string> (*actions_with)(const Options&) = nullptr;
+  ObsSpec (*observation_with)(const Options&) = nullptr;
 
   // The names of the actions with these options, which are complete (with_defaults).
   std::vector<std::string> actions(const Options& chosen) const { return actions_with ? actions_with(chosen) : action_names; }
+  ObsSpec observed(const Options& chosen) const { return observation_with ? observation_with(chosen) : observation; }
 };
 
 struct EnvEntry {

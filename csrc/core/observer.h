@@ -18,6 +18,7 @@ class Observer {
       : is_image_(spec.kind == ObsKind::kImage), width_(width), height_(height), patches_(std::move(patches)) {
     frame_bytes_ = static_cast<size_t>(width) * static_cast<size_t>(height) * 3;
     bytes_ = patches_ ? patches_->frame_bytes() : is_image_ ? frame_bytes_ : static_cast<size_t>(spec.size) * 4;
+    is_nothing_ = spec.kind == ObsKind::kNone;
   }
   size_t bytes() const { return bytes_; }
   // Of one call; calls on different threads need memory of their own.
@@ -28,13 +29,13 @@ class Observer {
       patches_->emit(scratch, out, scratch + frame_bytes_);
     } else if (is_image_) {
       env.render(out, width_, height_);
-    } else {
+    } else if (!is_nothing_) {
       env.measure(out);
     }
   }
 
  private:
-  bool is_image_;
+  bool is_image_, is_nothing_ = false;
   int width_, height_;
   std::shared_ptr<const PatchEmitter> patches_;
   size_t frame_bytes_, bytes_;

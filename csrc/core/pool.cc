@@ -15,6 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kFirstSlice = std::chrono::microseconds(500);
 constexpr auto kWaitSlice = std::chrono::milliseconds(50);
+constexpr size_t kMaxCommandBytes = 65536;
 constexpr double kHangGrace = 1.0;  // seconds beyond the step timeout, for environments that check it themselves
 
 int64_t process_id() {
@@ -55,10 +56,11 @@ Pool::Pool(PoolConfig config) : config_(std::move(config)), process_(process_id(
   config_.num_threads = std::min(config_.num_threads, config_.num_envs);
   config_.options = with_defaults(entry.spec, config_.options);
   num_actions_ = static_cast<int64_t>(entry.spec.actions(config_.options).size());
+  const ObsSpec observed = entry.spec.observed(config_.options);
   if (config_.patches && (config_.patches->spec().in_width != config_.width || config_.patches->spec().in_height != config_.height ||
-                          entry.spec.observation.kind != ObsKind::kImage))
+                          observed.kind != ObsKind::kImage))
     throw std::invalid_argument("patches: expected an emitter of this environment's pictures");
-  Observer observer(entry.spec.observation, config_.width, config_.height, config_.patches);
+  Observer observer(observed, config_.width, config_.height, config_.patches);
   crew_ = std::make_shared<Crew>(
       RunnerConfig{&entry, config_.options, observer, PromptTemplate(config_.prompt), config_.autoreset, config_.is_stream,
                    config_.max_episode_steps, config_.step_timeout, config_.num_envs, config_.failure_reward},
@@ -125,6 +127,20 @@ void Pool::check_actions(std::span<const int64_t> actions) const {
       throw std::invalid_argument("actions: expected 0 to " + std::to_string(num_actions_ - 1) + ", got " + std::to_string(action));
 }
 
+void Pool::check_actions(std::span<const std::string_view> commands) const {
+  for (std::string_view command : commands)
+    if (command.size() > kMaxCommandBytes)
+      throw std::invalid_argument("commands: expected at most " + std::to_string(kMaxCommandBytes) + " bytes, got " + std::to_string(command.size()));
+}
+
+namespace {
+void give(Crew::Ticket& ticket, int64_t action) { ticket.action = action; }
+void give(Crew::Ticket& ticket, std::string_view command) { ticket.words.assign(command); }
+void check_kind(const EnvSpec& spec, bool is_command) {
+  if (spec.is_text != is_command) throw std::invalid_argument(spec.is_text ? "actions: expected commands, one text each" : "actions: expected numbers");
+}
+}  // namespace
+
 void Pool::require_none_in_flight(const char* call) const {
   if (in_flight_count_ || all_)
     throw PoolMisuse(std::string(call) + ": " + std::to_string(in_flight_count_) + " environments are in flight: receive them first");
@@ -168,8 +184,15 @@ BatchLease Pool::observe() {
   return receive_all();
 }
 
-BatchLease Pool::step(std::span<const int64_t> actions) {
+BatchLease Pool::step(std::span<const int64_t> actions) { return step_all(actions); }
+BatchLease Pool::step(std::span<const std::string_view> commands) { return step_all(commands); }
+void Pool::send(std::span<const int64_t> actions, std::span<const int64_t> env_ids) { send_some(actions, env_ids); }
+void Pool::send(std::span<const std::string_view> commands, std::span<const int64_t> env_ids) { send_some(commands, env_ids); }
+
+template <class Action>
+BatchLease Pool::step_all(std::span<const Action> actions) {
   Exclusive guard(*this);
+  check_kind(crew_->config.entry->spec, std::is_same_v<Action, std::string_view>);
   if (!is_reset_) throw PoolMisuse("the environments have not been reset");
   if (actions.size() != num_envs()) throw std::invalid_argument("step: expected one action per environment");
   require_none_in_flight("step");
@@ -181,7 +204,7 @@ BatchLease Pool::step(std::span<const int64_t> actions) {
   BatchLease lease(crew_->full_ring, crew_->full_ring->acquire());
   for (size_t i = 0; i < num_envs(); ++i) {
     crew_->tickets[i].command = Command::kStep;
-    crew_->tickets[i].action = actions[i];
+    give(crew_->tickets[i], actions[i]);
   }
   start_all(std::move(lease));
   return receive_all();
@@ -205,8 +228,10 @@ BatchLease Pool::receive_all(double seconds) {
   return lease;
 }
 
-void Pool::send(std::span<const int64_t> actions, std::span<const int64_t> env_ids) {
+template <class Action>
+void Pool::send_some(std::span<const Action> actions, std::span<const int64_t> env_ids) {
   Exclusive guard(*this);
+  check_kind(crew_->config.entry->spec, std::is_same_v<Action, std::string_view>);
   if (!is_reset_) throw PoolMisuse("the environments have not been reset");
   if (all_) throw PoolMisuse("send: a step or reset was interrupted: receive it first");
   if (actions.size() != env_ids.size()) throw std::invalid_argument("send: expected one action per environment id");
@@ -245,7 +270,7 @@ void Pool::send(std::span<const int64_t> actions, std::span<const int64_t> env_i
   for (size_t i = 0; i < env_ids.size(); ++i, ++sent_rows_) {
     auto& ticket = crew_->tickets[static_cast<size_t>(env_ids[i])];
     ticket.command = Command::kStep;
-    ticket.action = actions[i];
+    give(ticket, actions[i]);
     ticket.batch = config_.is_ready_order ? nullptr : pending_[sent_rows_ / batch_size_ % pending_.size()].get();
     ticket.row = sent_rows_ % batch_size_;
     crew_->queue.put(static_cast<uint32_t>(env_ids[i]));

@@ -76,6 +76,9 @@ class Pool {
   BatchLease reset(std::span<const uint64_t> seeds, std::span<const uint8_t> mask);
   BatchLease step(std::span<const int64_t> actions);
   void send(std::span<const int64_t> actions, std::span<const int64_t> env_ids);
+  // Text environments: commands instead of actions.
+  BatchLease step(std::span<const std::string_view> commands);
+  void send(std::span<const std::string_view> commands, std::span<const int64_t> env_ids);
   // Negative seconds: wait as long as it takes.
   BatchLease recv(double seconds = -1.0);
   // The present observations of all environments.
@@ -111,6 +114,11 @@ class Pool {
   void check_usable() const;
   void check_ids(std::span<const int64_t> env_ids) const;
   void check_actions(std::span<const int64_t> actions) const;
+  void check_actions(std::span<const std::string_view> commands) const;
+  template <class Action>
+  BatchLease step_all(std::span<const Action> actions);
+  template <class Action>
+  void send_some(std::span<const Action> actions, std::span<const int64_t> env_ids);
   void require_none_in_flight(const char* call) const;
   void start_all(BatchLease lease);
   BatchLease receive_all(double seconds = -1.0);

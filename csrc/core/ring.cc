@@ -4,7 +4,9 @@
 
 namespace vldac {
 
-Batch::Batch(size_t rows, size_t obs_bytes) : rows(rows), obs_bytes(obs_bytes), final_obs(rows), prompt(rows), fault(rows), facts(rows) {
+Batch::Batch(size_t rows, size_t obs_bytes, bool has_text)
+    : rows(rows), obs_bytes(obs_bytes), final_obs(rows), prompt(rows), fault(rows), facts(rows) {
+  if (has_text) text.resize(rows), final_text.resize(rows), commands.resize(rows);
   auto padded = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
   constexpr size_t kWideColumns = 8, kByteColumns = 4;  // 64-bit and one-byte ones, and one of 32 bits
   memory_ = aligned_bytes(padded(rows * obs_bytes) + kWideColumns * padded(rows * 8) + padded(rows * 4) + kByteColumns * padded(rows));
@@ -42,17 +44,17 @@ size_t FrameStore::bytes() const {
   return count_ * obs_bytes_;
 }
 
-Ring::Ring(size_t rows, size_t obs_bytes, size_t max_bytes, std::shared_ptr<FrameStore> frames)
-    : rows_(rows), obs_bytes_(obs_bytes), max_bytes_(max_bytes), frames_(std::move(frames)) {}
+Ring::Ring(size_t rows, size_t obs_bytes, bool has_text, size_t max_bytes, std::shared_ptr<FrameStore> frames)
+    : rows_(rows), obs_bytes_(obs_bytes), max_bytes_(max_bytes), has_text_(has_text), frames_(std::move(frames)) {}
 
-size_t Ring::batch_bytes() const { return rows_ * (obs_bytes_ + 128); }
+size_t Ring::batch_bytes() const { return rows_ * (obs_bytes_ + (has_text_ ? 1024 : 128)); }
 
 Batch* Ring::acquire() {
   std::lock_guard lock(mutex_);
   if (free_.empty()) {
     if (all_.size() > 1 && (all_.size() + 1) * batch_bytes() > max_bytes_)
       throw RingFull(std::to_string(all_.size()) + " batches of " + std::to_string(batch_bytes()) + " bytes, all still held");
-    all_.push_back(std::make_unique<Batch>(rows_, obs_bytes_));
+    all_.push_back(std::make_unique<Batch>(rows_, obs_bytes_, has_text_));
     free_.reserve(all_.size());
     free_.push_back(all_.back().get());
   }

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/symbols.h"
 #include "core/text.h"
 
 namespace vldac {
@@ -33,7 +34,7 @@ inline AlignedBytes aligned_bytes(size_t size) {
 // The columns of B environments' results. Those of an episode that ended are valid where `ended`.
 class Batch {
  public:
-  Batch(size_t rows, size_t obs_bytes);
+  Batch(size_t rows, size_t obs_bytes, bool has_text);
   const size_t rows, obs_bytes;
   uint8_t* obs;                             // [B][obs_bytes]
   double* reward;                           // [B]
@@ -48,6 +49,8 @@ class Batch {
   std::vector<AlignedBytes> final_obs;      // [B], null where no episode ended
   std::vector<std::string> prompt, fault;   // [B], of the final observation; fault is empty where there was none
   std::vector<Facts> facts;                 // [B], of the final observation
+  std::vector<std::string> text, final_text;            // [B], of text environments
+  std::vector<std::vector<const Symbol*>> commands;     // [B], admissible with `text`
   std::atomic<uint32_t> written{0}, num_ended{0};
   uint8_t* row(size_t index) const { return obs + index * obs_bytes; }
 
@@ -77,7 +80,7 @@ class FrameStore {
 
 class Ring {
  public:
-  Ring(size_t rows, size_t obs_bytes, size_t max_bytes, std::shared_ptr<FrameStore> frames);
+  Ring(size_t rows, size_t obs_bytes, bool has_text, size_t max_bytes, std::shared_ptr<FrameStore> frames);
   // A free batch, or a new one; throws RingFull where that would exceed the cap and every batch is leased.
   Batch* acquire();
   // Its final observations go back to the store.
@@ -90,6 +93,7 @@ class Ring {
  private:
   size_t batch_bytes() const;
   const size_t rows_, obs_bytes_, max_bytes_;
+  const bool has_text_;
   const std::shared_ptr<FrameStore> frames_;
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Batch>> all_;

@@ -33,7 +33,7 @@ void Runner::start() {
     else if (!config_->is_stream) rng_ = Pcg64(SeedSequence({seed_, static_cast<uint64_t>(episode_)}));
     std::string message;
     try {
-      Context context(rng_, config_->step_budget);
+      Context context(rng_, config_->step_budget, seed_, episode_);
       return env_->reset(context);
     } catch (...) {
       message = current_error();
@@ -70,15 +70,15 @@ void Runner::fail(const std::string& what) {
             std::to_string(episode_) + ", step " + std::to_string(length_) + ")";
 }
 
-void Runner::step(int64_t action, FrameStore& frames, uint8_t* scratch) {
+void Runner::step(int64_t action, std::string_view command, FrameStore& frames, uint8_t* scratch) {
   if (is_over_) return begin_next();  // NEXT_STEP; the action is ignored
   outcome_ = Outcome{};
   outcome_.is_step = true;
   fault_.clear();
   ++frames_;
   try {
-    Context context(rng_, config_->step_budget);
-    outcome_.result = env_->step(action, context);
+    Context context(rng_, config_->step_budget, seed_, episode_);
+    outcome_.result = config_->entry->spec.is_text ? env_->step_command(command, context) : env_->step(action, context);
     ++length_;
     if (!std::isfinite(outcome_.result.reward)) fail("a reward that is no finite number");
   } catch (...) {
@@ -101,6 +101,7 @@ void Runner::end(FrameStore& frames, uint8_t* scratch) {
   outcome_.episode = episode_;
   outcome_.frame = frame_id();
   final_prompt_.clear();
+  final_text_.clear();
   final_facts_.clear();
   bool is_same_step = config_->autoreset == Autoreset::kSameStep;
   if (is_same_step) {
@@ -111,6 +112,7 @@ void Runner::end(FrameStore& frames, uint8_t* scratch) {
     outcome_.success = fault_.empty() && env_->success();
     prompt(final_prompt_);
     std::swap(facts_, final_facts_);
+    final_text_.assign(env_->text());
     if (is_same_step) config_->observer(*env_, outcome_.final_obs.get(), scratch);
   } catch (...) {
     if (fault_.empty()) {
@@ -163,6 +165,11 @@ void Runner::write(Batch& batch, size_t row, FrameStore& frames, uint8_t* scratc
   batch.episode_id[row] = episode_;
   batch.elapsed_step[row] = length_;
   batch.frame_id[row] = frame_id();
+  if (config_->entry->spec.is_text) {
+    batch.text[row].assign(env_->text());
+    auto commands = env_->commands();
+    batch.commands[row].assign(commands.begin(), commands.end());
+  }
   if (!outcome_.ended) return;
   batch.success[row] = outcome_.success;
   batch.episode_return[row] = outcome_.episode_return;
@@ -172,6 +179,7 @@ void Runner::write(Batch& batch, size_t row, FrameStore& frames, uint8_t* scratc
   batch.final_obs[row] = std::move(outcome_.final_obs);
   batch.prompt[row].swap(final_prompt_);
   batch.fault[row].swap(fault_);
+  if (config_->entry->spec.is_text) batch.final_text[row].swap(final_text_);
   std::swap(batch.facts[row], final_facts_);
   batch.num_ended.fetch_add(1, std::memory_order_relaxed);
 }

@@ -45,7 +45,7 @@ class Runner {
   // Start episode 0 of a seed; start the next episode; take one step. Each leaves its result for write().
   void seed(uint64_t seed);
   void begin_next();
-  void step(int64_t action, FrameStore& frames, uint8_t* scratch);
+  void step(int64_t action, std::string_view command, FrameStore& frames, uint8_t* scratch);  // command: of text environments
   // Leave the state as it is, to be observed again.
   void show() { outcome_ = Outcome{}; }
   // The observation and the outcome into one row of a batch.
@@ -88,7 +88,7 @@ class Runner {
   double episode_return_ = 0.0;
   bool is_over_ = false;
   Outcome outcome_;
-  std::string fault_, final_prompt_;  // of the outcome; kept apart so that their memory is used again
+  std::string fault_, final_prompt_, final_text_;  // of the outcome; kept apart so that their memory is used again
   Facts facts_, final_facts_;
 };
 

@@ -1,6 +1,7 @@
 // The native environments, one line each.
 #include "core/env.h"
 #include "envs/blackjack.h"
+#include "envs/doors.h"
 #include "envs/ez_points.h"
 #include "envs/miniworld/ids.h"
 #include "envs/number_line.h"
@@ -29,6 +30,7 @@ const std::vector<EnvEntry>& registry() {
         entry<CartPole>(),
         entry<Misbehaving>(),
         entry<NameTheColour>(),
+        entry<Doors>(),
     };
     for (EnvEntry& world : miniworld::entries()) all.push_back(std::move(world));
     return all;

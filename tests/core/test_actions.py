@@ -260,7 +260,7 @@ def test_any_text_has_an_action_exactly_if_its_status_says_so(text: str) -> None
 @given(st.lists(TOKENS, min_size=1, max_size=8).map("".join), st.lists(TOKENS, max_size=4).map("".join))
 def test_reading_a_repeated_text_looks_at_each_byte_a_fixed_number_of_times(part: str, start: str) -> None:
     text = utf8(start + part * (20_000 // len(part)))
-    names = _core.ActionNames(NAMES, [], False)
+    names = _core.ActionNames(NAMES, [], False, False)
     for mode in MODES:
         assert _core.parse_work(text, names, mode) <= PASSES[mode] * (len(text.encode()) + 16)
 

@@ -50,8 +50,8 @@ int64_t merged(int64_t one, int64_t other) {
 
 }  // namespace
 
-ActionNames::ActionNames(std::vector<std::string> names, const Synonyms& synonyms, bool accepts_index)
-    : names_(std::move(names)), accepts_index_(accepts_index) {
+ActionNames::ActionNames(std::vector<std::string> names, const Synonyms& synonyms, bool accepts_index, bool finds_inside)
+    : names_(std::move(names)), accepts_index_(accepts_index), finds_inside_(finds_inside) {
   for (size_t i = 0; i < names_.size(); ++i) {
     if (exact(names_[i]) != static_cast<int64_t>(i))
       throw std::invalid_argument("two actions are named \"" + names_[i] + "\"");
@@ -143,7 +143,25 @@ int64_t ActionNames::loose(std::string_view name) const {
     i = start - 1;
   }
   part(name.substr(start));
-  return is_known ? action : kNone;
+  if (is_known || !finds_inside_) return is_known ? action : kNone;
+  size_t work = 0;
+  return longest(LooseForm(name).view(), work);
+}
+
+int64_t ActionNames::longest(std::string_view text, size_t& work) const {
+  auto is_part = [](char c) { return is_letter(c) || is_digit(c) || static_cast<unsigned char>(c) >= 0x80; };
+  const Loose* best = nullptr;
+  for (const auto& entry : loose_) {
+    if (best && entry.text.size() <= best->text.size()) continue;
+    work += text.size();
+    for (size_t at = text.find(entry.text); at != std::string_view::npos; at = text.find(entry.text, at + 1)) {
+      size_t end = at + entry.text.size();
+      bool is_apart = (at == 0 || !is_part(text[at - 1])) && (end == text.size() || !is_part(text[end]));
+      if (is_apart) best = &entry;
+      if (is_apart) break;
+    }
+  }
+  return best ? best->action : kNone;
 }
 
 int64_t ActionNames::unfinished(std::string_view name) const {

@@ -48,6 +48,7 @@ int64_t read_rl4vlm(Cursor& in, const ActionNames& names, bool& has_key) {
   }
   in.work += in.text.size() + rest.size();
   std::string_view left(kept.data(), size);
+  if (names.finds_inside()) return names.longest(left, in.work);
   for (size_t i = 0; i < names.size(); ++i) {
     in.work += left.size();
     if (left.find(names.lower_case(i)) == std::string_view::npos) continue;
