@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from vldac import _core
@@ -55,11 +56,14 @@ def is_foreign(env_id: str) -> bool:
     return env_id.startswith(("gymnasium:", "envpool:"))
 
 
-def own_options(env_id: str, given: dict[str, float]) -> dict[str, Any]:
+def own_options(env_id: str, given: Mapping[str, float | str]) -> dict[str, Any]:
     """Return the arguments of `make` for options of an environment's own; those of foreign environments go to their `make`.
 
+    Names of games are among those of environments that play games from files, which check them themselves.
     Raises EnvError for a name that a native environment does not know.
     """
     if is_foreign(env_id):
-        return {"env_kwargs": given} if given else {}
+        return {"env_kwargs": dict(given)} if given else {}
+    if native_spec(env_id).is_text:
+        return dict(given)
     return dict(native_options(native_spec(env_id), dict(given)))

@@ -111,7 +111,9 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         self._key = ("pixel_values" if emitter else "image") if spec.observation(config.options) == "image" else None
         modes = ["rgb_array"] if self._key else []
         self.metadata = {"autoreset_mode": config.autoreset_mode, "render_modes": modes}
-        self.single_action_space = _text_space(MAX_COMMAND_BYTES) if self.is_text else gym.spaces.Discrete(len(self.action_names))
+        self.single_action_space = (
+            _text_space(MAX_COMMAND_BYTES) if self.is_text else gym.spaces.Discrete(len(self.action_names))
+        )
         self._shown = {name: int(config.options.get(name, _initial(spec, name))) for name, _ in spec.shown_options}
         self.single_observation_space = _observation_space(spec, config, emitter)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -245,7 +247,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         known = [command for command in commands if command is not None]
         if len(known) < len(commands):
             raise EnvError(
-                expected="an environment with a scripted expert that knows the way", got=f"none in environment {commands.index(None)}",
+                expected="an environment with a scripted expert that knows the way", got=f"none in {commands.index(None)}",
                 where="oracle_commands", do="reset that environment, or leave out games that cannot be won",
             )  # fmt: skip
         return known

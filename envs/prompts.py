@@ -36,6 +36,9 @@ _PAPER = {
         'Get closer to 21 than the dealer, but not over it. Actions: "hit" takes another card, "stand" ends your turn. '
         'Answer with one JSON object: {{"thoughts": "<reason step by step>", "action": "<stand or hit>"}}'
     ),
+    "test/Doors-v0": (
+        'You see three doors. {observation} Commands: {commands}. Answer in JSON: {{"humming": <door>, "action": "<command>"}}'
+    ),
     "test/Template-v0": (
         'Name the colour of the square. Answer in JSON: {{"thoughts": "<what you see>", "action": "<red, green or blue>"}}'
     ),
@@ -46,6 +49,7 @@ _SHORT = {
     "gym_cards/Points24-v0": "Make {target}. Answer in JSON.",
     "gym_cards/Blackjack-v0": "Stand or hit. Answer in JSON.",
     "Blackjack-symbolic-v0": "Points {points}, usable ace {usable_ace}, dealer {dealer}. Stand or hit. Answer in JSON.",
+    "test/Doors-v0": "{observation} Commands: {commands}. Answer in JSON.",
     "test/Template-v0": "Name the colour. Answer in JSON.",
 }
 

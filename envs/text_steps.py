@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vldac.actions import ParseMode, actions_of, parse_actions, resolve
+from vldac.actions import ParseMode
 from vldac.errors import EnvError
+from vldac.moves import is_text, read_moves
 
 FALLBACKS = ("random_legal", "noop", "penalty")
 
@@ -39,22 +40,25 @@ class TextSteps:
         """Parse one response per environment, step, and return what `step` does; info has "parse_status" and "action" [E].
 
         mode: how a response is read, see `vldac.parse_action`. fallback, for a response without an action: "random_legal" (drawn
-        from the seed, the environment and its step), "noop" (action 0), or "penalty" (as random_legal, and `penalty` is added to
-        the reward). Raises EnvError for another number of responses and for an environment without named actions.
+        from the seed, the environment and its step), "noop" (action 0, or an empty command), or "penalty" (as random_legal, and
+        `penalty` is added to the reward). Raises EnvError for another number of responses and for an environment without named
+        actions.
         """
         names = getattr(self, "action_names", None)
-        if names is None or len(responses) != self.num_envs or fallback not in FALLBACKS:
+        if (not names and not is_text(self)) or len(responses) != self.num_envs or fallback not in FALLBACKS:
             raise EnvError(
                 expected=f"{self.num_envs} responses, a fallback among {', '.join(FALLBACKS)}, and actions with names",
                 got=f"{len(responses)} responses, fallback {fallback!r}, {len(names or ())} actions with names",
                 where=f"step_text of {self.env_id}", do="correct it",
             )  # fmt: skip
-        parsed, status = parse_actions(responses, actions_of(self), mode)
         rows = np.arange(self.num_envs)
-        chosen = resolve(parsed, fallback, len(names), self._text_seed(), rows, self._text_counters())
+        moves = read_moves(
+            self, responses, rows, mode=mode, fallback=fallback, seed=self._text_seed(), counter=self._text_counters()
+        )
+        chosen, status = moves.told, moves.status
         obs, reward, terminated, truncated, info = self.step(chosen)  # type: ignore[attr-defined]
         if fallback == "penalty":
-            reward = reward + np.where(parsed < 0, penalty, 0.0)
+            reward = reward + np.where(moves.is_valid, 0.0, penalty)
         all_rows = np.ones(self.num_envs, bool)
         info |= {"parse_status": status, "_parse_status": all_rows, "action": chosen, "_action": all_rows.copy()}
         return obs, reward, terminated, truncated, info

@@ -58,7 +58,12 @@ class ActionNames:
     __slots__ = ("_native", "accepts_index", "names")
 
     def __init__(
-        self, names: Sequence[str], synonyms: Mapping[str, str] | None = None, *, accepts_index: bool = False, finds_inside: bool = False
+        self,
+        names: Sequence[str],
+        synonyms: Mapping[str, str] | None = None,
+        *,
+        accepts_index: bool = False,
+        finds_inside: bool = False,
     ) -> None:
         self.names = tuple(names)
         self.accepts_index = accepts_index
@@ -140,6 +145,12 @@ def actions_of(env: Any) -> ActionNames:
     from vldac.envs.prompts import accepts_numbers
 
     return _prepared(tuple(env.action_names), accepts_numbers(getattr(env, "env_id", "")))
+
+
+@lru_cache(maxsize=4096)
+def command_names(commands: tuple[str, ...]) -> ActionNames:
+    """Return the commands that are admissible in one state of a text environment, as what a response may name."""
+    return ActionNames(commands, finds_inside=True)
 
 
 @lru_cache(maxsize=64)

@@ -186,12 +186,15 @@ def parse_train(argv: Sequence[str]) -> tuple[TrainArguments, TrainConfig]:
         )
     base = read_config(recipe_text(recipe), where=recipe)
     # tyro turns a dictionary's own keys into flags; here --env.options always takes names and values, which come last.
-    bare = dataclasses.replace(base, env=dataclasses.replace(base.env, options={}))
+    bare = dataclasses.replace(
+        base, env=dataclasses.replace(base.env, options={}), eval=dataclasses.replace(base.eval, options={})
+    )
     default = TrainArguments(recipe=recipe, settings=bare)
     arguments = parse(TrainArguments, [recipe, *rest], prog=prog, default=default)
     config = _apply_named(arguments, rest)
     env = dataclasses.replace(config.env, options=base.env.options | config.env.options)
-    config = dataclasses.replace(config, env=env)
+    held_out = dataclasses.replace(config.eval, options=base.eval.options | config.eval.options)
+    config = dataclasses.replace(config, env=env, eval=held_out)
     check_config(config)
     return arguments, config
 

@@ -106,6 +106,7 @@ def _rollout_state(rollout: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any
         "episodes": [] if is_full else [dataclasses.asdict(e) for e in rollout.episodes],
         "returns": rollout.returns.tolist(),
         "num_cut": 0 if is_full else rollout.num_cut,
+        "commands": [] if is_full or not any(rollout.commands) else rollout.commands,
     }
     windows = [own[:filled] for own in rollout.windows]
     feature_tensors, state["features"] = features_state(rollout.player.frames, windows)
@@ -299,6 +300,7 @@ def _restore_rollout(rollout: Any, tensors: dict[str, torch.Tensor], state: dict
     rollout.rounds_done = state["rounds_done"]
     rollout.returns = np.array(state.get("returns", [0.0] * buffer.num_envs))
     rollout.num_cut = state.get("num_cut", 0)
+    rollout.commands = state.get("commands") or [[] for _ in range(buffer.num_envs)]
     rollout.episodes = [EpisodeEnd(**episode) for episode in state["episodes"]]
     prompts = [
         Prompt(

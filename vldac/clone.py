@@ -33,6 +33,7 @@ from vldac.config import EnvConfig, TinyConfig
 from vldac.envs.grammar import continuations
 from vldac.errors import ConfigError
 from vldac.model import VisionLanguageModel, load_model
+from vldac.moves import is_text
 from vldac.prompting import Prompt, PromptEncoder, arrange, image_patches
 
 _CLONE_SEED_BASE = 2_000_000_000
@@ -98,17 +99,18 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
     _ = env.image_size  # an error where there are no pictures
     obs, _ = env.reset(seed=_CLONE_SEED_BASE + seed * 100_000)
     samples: list[Sample] = []
-    names = env.action_names
     while len(samples) < count:
-        actions = np.zeros(num_envs, np.int64)
-        expert = env.oracle_actions() if action == "quarter_oracle" else None
-        for i, (messages, facts) in enumerate(zip(env.prompts(), env.facts(), strict=True)):
+        told: list[str] = []
+        expert = _expert(env) if action == "quarter_oracle" else None
+        every = env.commands() if is_text(env) else [env.action_names] * num_envs
+        for i, (messages, facts, names) in enumerate(zip(env.prompts(), env.facts(), every, strict=True)):
             choices = action_choices(env_config.id, facts, names, action)
-            actions[i] = names.index(choices[int(rng.integers(len(choices)))])
+            chosen = choices[int(rng.integers(len(choices)))]
             if expert is not None and rng.random() < 0.25:
-                actions[i] = expert[i]
+                chosen = expert[i]
+            told.append(chosen)
             fields = {key: facts[key] for key in env.response_fields}
-            response = response_text(fields, names[int(actions[i])])
+            response = response_text(fields, chosen)
             samples.append(
                 Sample(
                     messages=arrange(messages, 1, env_config.prompt_layout),
@@ -117,9 +119,16 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
                     response=response,
                 )
             )
-        obs, *_ = env.step(actions)
+        obs, *_ = env.step(
+            told if is_text(env) else np.array([env.action_names.index(name) for name in told], np.int64)
+        )
     env.close()
     return samples[:count]
+
+
+def _expert(env: Any) -> list[str]:
+    """The scripted expert's actions in words."""
+    return env.oracle_commands() if is_text(env) else [env.action_names[int(a)] for a in env.oracle_actions()]
 
 
 def warm_start(

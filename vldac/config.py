@@ -101,8 +101,8 @@ class EnvConfig:
     """Reward added to an unparsable response's step."""
     num_threads: int | None = None
     """Threads of the native stepper; null picks min(num_envs, cores)."""
-    options: dict[str, float] = field(default_factory=dict)
-    """The environment's own options, names and numbers in turn (solvable_only 1); `vldac envs` lists them."""
+    options: dict[str, float | str] = field(default_factory=dict)
+    """The environment's own options, names and values in turn (solvable_only 1); `vldac envs` lists them."""
     textures: Literal["auto", "miniworld", "builtin"] = "auto"
     """MiniWorld's textures and meshes: the installed package's, the built-in ones, or the first of these that is there."""
     max_fault_frac: float = 0.05
@@ -208,6 +208,8 @@ class EvalConfig:
     """Held-out episodes of one evaluation; 0 is none."""
     seed: int = 1_000_000
     """First seed; episode i uses seed + i. Overlap with the training seeds is refused."""
+    options: dict[str, float | str] = field(default_factory=dict)
+    """Options of the environment that are others in an evaluation, e.g. split valid_unseen; over env.options."""
     every: int = 0
     """Evaluate every so many updates; 0 is only before the first and after the last. `best` is the best by these."""
 

@@ -28,7 +28,7 @@ from vldac.errors import ConfigError, Stopped
 from vldac.frames import Window
 from vldac.generation import Generator, Sampling
 from vldac.outcomes import Outcomes
-from vldac.player import takes_env_ids
+from vldac.player import Asked, takes_env_ids
 from vldac.prompting import Prompt
 from vldac.spans import span
 
@@ -239,11 +239,10 @@ class ContinuousPlay:
         with self._generating():
             said = self._generator.take(done)
             prompts, windows = map(list, zip(*(self._asked.pop(e) for e in done), strict=True))
-            answers = rollout.player.read(
-                prompts, windows, said, env_ids, rollout.counters(env_ids), seed=rollout.config.seed
-            )
+            asked = Asked(env_ids=env_ids, prompts=prompts, windows=windows, fits=np.ones(len(done), bool))
+            answers = rollout.player.read(asked, said, rollout.counters(env_ids), seed=rollout.config.seed)
             rollout.respond(env_ids, answers)
         self._through += int((rollout.buffer.filled[env_ids] + 1 == rollout.steps_per_env).sum())
         with span("env", self._seconds):
-            rollout.env.send(answers.action, env_ids)
+            rollout.env.send(answers.moves.told, env_ids)
         self._flying += [(e, self._ticks) for e in done]

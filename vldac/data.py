@@ -25,6 +25,8 @@ class EpisodeEnd:
     episode_return: float
     length: int
     fault: str | None
+    task_type: str = ""
+    """Where the environment has several kinds of tasks (ALFWorld)"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +39,8 @@ class RolloutBatch:
     frames [E, slots, height, width, 3] uint8."""
     prompts: list[Prompt]
     """[S]; steps with the same text share one object's tensors."""
+    commands: list[str] = field(default_factory=list)
+    """[S], what text environments were told in words; of others empty"""
     features: Sequence[Window]
     """[S]; the encoded frames of each step's prompt, oldest first. Read several at once with `features_of`."""
     bootstrap: np.ndarray

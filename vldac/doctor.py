@@ -202,8 +202,9 @@ def _environments(findings: Findings) -> None:
             raise RuntimeError(f"{env_id} draws an empty picture")
         steps, has_ended = 0, False
         while not has_ended and steps < 1000:
+            actions: Any
             try:
-                actions = env.oracle_actions()
+                actions = env.oracle_commands() if env.is_text else env.oracle_actions()
             except EnvError:
                 actions = np.full(2, steps % len(env.action_names))
             obs, _, terminated, truncated, info = env.step(actions)

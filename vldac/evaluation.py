@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ import numpy as np
 from vldac import seeding
 from vldac.config import TrainConfig
 from vldac.errors import ConfigError, Stopped
-from vldac.metrics import wilson_interval
+from vldac.metrics import success_by_task, wilson_interval
 from vldac.outcomes import final_info
-from vldac.player import Player, build_env
+from vldac.player import Player, build_env, held_out
 from vldac.policy import Policy, pick_device
 
 _ROWS = 64
@@ -40,6 +40,8 @@ class EvalResult:
     fault_frac: float
     solvable_success_rate: float | None = None
     """Success among the deals that can be won at all, where the environment tells (Points24); None elsewhere"""
+    success_by_task: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Per kind of task, where the environment has several (ALFWorld): "success_rate" and "episodes" of each"""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -66,6 +68,7 @@ def play_episodes(
     Raises Stopped between two steps when `should_stop` says so.
     """
     outcomes: list[dict[str, Any]] = []
+    config = held_out(config)
     invalid = total = 0
     for start in range(0, episodes, _ROWS):
         count = min(_ROWS, episodes - start)
@@ -84,10 +87,8 @@ def play_episodes(
                 continue
             seeds = seeding.response_seeds(seed, rows + start, step, purpose="eval")
             answers = player.answer(asked, seeds, step, seed=seed, shift=start)
-            actions = np.zeros(count, np.int64)
-            actions[rows] = answers.action
-            invalid, total, step = invalid + int((~answers.is_valid).sum()), total + len(rows), step + 1
-            obs, reward, terminated, truncated, info = env.step(actions)
+            invalid, total, step = invalid + int((~answers.moves.is_valid).sum()), total + len(rows), step + 1
+            obs, reward, terminated, truncated, info = env.step(answers.moves.told_all(rows, count))
             returned += reward
             ended = terminated | truncated
             final = final_info(info, ended)
@@ -119,6 +120,7 @@ def summarise(outcomes: list[dict[str, Any]], *, env_id: str, seed: int, invalid
         invalid_action_frac=invalid_action_frac,
         fault_frac=float(np.mean([bool(o.get("fault")) for o in outcomes])),
         solvable_success_rate=float(np.mean(solvable)) if solvable else None,
+        success_by_task=success_by_task([(o.get("facts", {}).get("task_type"), bool(o["success"])) for o in outcomes]),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ GLOSSARY: dict[str, str] = {
     "rollout/success_rate": "share of those episodes that succeeded, in the environment's own sense",
     "rollout/success_ci_low": "lower end of its 95 % Wilson interval",
     "rollout/success_ci_high": "upper end of its 95 % Wilson interval",
+    "rollout/success_rate_of/*": "the same for one kind of task, where the environment has several (ALFWorld)",
     "rollout/episodes": "episodes that ended in this rollout",
     "rollout/episode_length_mean": "mean length in environment steps",
     "rollout/reward_mean": "mean reward of an environment step",
@@ -70,6 +71,7 @@ GLOSSARY: dict[str, str] = {
     "eval/success_rate": "share of held-out episodes that succeeded",
     "eval/success_ci_low": "lower end of its 95 % Wilson interval",
     "eval/success_ci_high": "upper end of its 95 % Wilson interval",
+    "eval/success_rate_of/*": "the same for one kind of task, where the environment has several (ALFWorld)",
     "eval/return_mean": "mean undiscounted return of the held-out episodes",
     "eval/episode_length_mean": "mean length of the held-out episodes in environment steps",
     "eval/episodes": "held-out episodes played",
@@ -77,6 +79,11 @@ GLOSSARY: dict[str, str] = {
 
 
 _HOPS = ("generate", "encode", "env", "wait", "reference", "advantage", "update")
+
+
+def entry_of(key: str) -> str:
+    """Return the glossary's name of a key: "area/name/kind" stands under "area/name/*"."""
+    return f"{key.rsplit('/', 1)[0]}/*" if key.count("/") > 1 else key
 
 
 def time_shares(line: Mapping[str, Any]) -> dict[str, float]:
@@ -102,6 +109,13 @@ def wilson_interval(successes: int, total: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def success_by_task(outcomes: Sequence[tuple[str | None, bool]]) -> dict[str, dict[str, float]]:
+    """Return the success rate and the number of episodes of each kind of task; {} where there is but one, unnamed."""
+    kinds = sorted({task for task, _ in outcomes if task})
+    wins = {kind: [success for task, success in outcomes if task == kind] for kind in kinds}
+    return {kind: {"success_rate": sum(won) / len(won), "episodes": len(won)} for kind, won in wins.items()}
+
+
 class Tracker(Protocol):
     """A sink beside `metrics.jsonl`."""
 
@@ -124,7 +138,7 @@ class MetricsWriter:
 
     def write(self, update: int, metrics: Mapping[str, float | None]) -> None:
         """Append and sync one update's metrics; non-finite and None values are left out (JSON has no NaN)."""
-        unknown = sorted(set(metrics) - set(GLOSSARY))
+        unknown = sorted(key for key in metrics if entry_of(key) not in GLOSSARY)
         if unknown:
             raise KeyError(f"metrics without a glossary entry: {unknown}; describe them in vldac/metrics.py")
         known = {key: _plain(value) for key, value in metrics.items() if value is not None and math.isfinite(value)}

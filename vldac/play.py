@@ -15,8 +15,9 @@ from typing import Any, TextIO
 import numpy as np
 from PIL import Image
 
-from vldac.actions import ParseStatus, actions_of, parse_actions, resolve
+from vldac.actions import ParseStatus
 from vldac.errors import EnvError
+from vldac.moves import is_text, read_moves
 
 _CELLS = 60
 """Widest picture in the terminal, in characters."""
@@ -71,10 +72,12 @@ class _Session:
         print(text, end=end, file=self.sink, flush=True)
 
     def run(self) -> PlaySummary:
-        names = self.env.action_names
-        self.say(f"{self.env.env_id}, seed {self.seed}. Actions: {', '.join(names)}")
-        self.say(f'Type one response a line, e.g. {{"action": "{names[0]}"}}; q ends.\n')
         obs, _ = self.env.reset(seed=self.seed)
+        in_words = is_text(self.env)
+        names = self.env.commands()[0] if in_words else self.env.action_names
+        actions = "commands, as listed in each prompt" if in_words else ", ".join(names)
+        self.say(f"{self.env.env_id}, seed {self.seed}. Actions: {actions}")
+        self.say(f'Type one response a line, e.g. {{"action": "{names[0]}"}}; q ends.\n')
         try:
             while True:
                 self._show(obs["image"][0])
@@ -111,17 +114,18 @@ class _Session:
             self.say("an empty response has no action; type one, or q to end")
 
     def _step(self, response: str) -> dict[str, np.ndarray]:
-        names = self.env.action_names
-        parsed, statuses = parse_actions([response], actions_of(self.env))
-        is_valid = bool(parsed[0] >= 0)
-        action = resolve(parsed, "random_legal", len(names), self.seed, np.zeros(1, np.int64), self.steps)
-        obs, reward, terminated, truncated, info = self.env.step(action)
+        moves = read_moves(
+            self.env, [response], np.zeros(1, np.int64), mode="tolerant", fallback="random_legal", seed=self.seed,
+            counter=self.steps,
+        )  # fmt: skip
+        is_valid = bool(moves.is_valid[0])
+        action = moves.commands[0] if moves.commands else self.env.action_names[int(moves.action[0])]
+        obs, reward, terminated, truncated, info = self.env.step(moves.told)
         self.steps += 1
         self.unparsable += not is_valid
         how = "" if is_valid else " (drawn at random: the response names no action)"
         self.say(
-            f"parsed   {ParseStatus(int(statuses[0])).name}\naction   {names[int(action[0])]}{how}\n"
-            f"reward   {float(reward[0]):g}"
+            f"parsed   {ParseStatus(int(moves.status[0])).name}\naction   {action}{how}\nreward   {float(reward[0]):g}"
         )
         if terminated[0] or truncated[0]:
             final = info["final_info"]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
-from vldac.actions import actions_of, parse_actions, resolve
 from vldac.config import EnvConfig, TrainConfig
 from vldac.envs import make
 from vldac.envs.catalogue import own_options
 from vldac.errors import ConfigError, EnvError
 from vldac.frames import FrameStore, Window
 from vldac.generation import Responses
+from vldac.moves import Moves, read_moves
 from vldac.policy import Policy
 from vldac.prompting import Prompt, arrange
 from vldac.spans import span
@@ -29,6 +29,11 @@ def build_env(config: TrainConfig, num_envs: int | None = None) -> Any:
         {"batch_size": 1, "order": config.rollout.order} if config.rollout.mode == "async" and num_envs is None else {}
     )
     return make_env(env, num_envs or env.num_envs, seed=config.seed, num_threads=env.num_threads, **rows)
+
+
+def held_out(config: TrainConfig) -> TrainConfig:
+    """Return the configuration of an evaluation, whose environment has the options of config.eval beside its own."""
+    return replace(config, env=replace(config.env, options=config.env.options | config.eval.options))
 
 
 def make_env(env: EnvConfig, num_envs: int, **arguments: Any) -> Any:
@@ -61,16 +66,11 @@ class Answers:
     prompts: list[Prompt]
     windows: list[Window]
     said: Responses
-    action: np.ndarray
-    """[R] int64, fallback included"""
-    status: np.ndarray
-    """[R] uint8, `ParseStatus`"""
-    is_valid: np.ndarray
-    """[R] bool, False where the fallback acted"""
+    moves: Moves
 
 
 class Player:
-    """Plays `policy` in `env`, a vector environment with `prompts()` and `action_names`."""
+    """Plays `policy` in `env`, a vector environment with `prompts()` and `action_names`, or `commands()` in words."""
 
     def __init__(self, policy: Policy, env: Any, config: TrainConfig) -> None:
         self.policy, self.env, self.config = policy, env, config
@@ -130,20 +130,17 @@ class Player:
             asked.prompts, asked.windows, seeds=seeds, max_new_tokens=rollout.max_new_tokens, temperature=rollout.temperature,
             top_k=rollout.top_k,
         )  # fmt: skip
-        return self.read(asked.prompts, asked.windows, said, asked.env_ids + shift, counter, seed=seed)
+        return self.read(asked, said, counter, seed=seed, shift=shift)
 
-    def read(
-        self, prompts: list[Prompt], windows: list[Window], said: Responses, env_ids: np.ndarray, counter: int | np.ndarray, *,
-        seed: int,
-    ) -> Answers:  # fmt: skip
-        """Find the actions of R responses; the fallback draws from (seed, environment, counter), one counter for all or [R]."""
-        names = actions_of(self.env)
+    def read(self, asked: Asked, said: Responses, counter: int | np.ndarray, *, seed: int, shift: int = 0) -> Answers:
+        """Find the moves in R responses; the fallback draws from (seed, environment + shift, counter), one counter for all or [R]."""
         with span("parse"):
             replies = self.policy.model_info.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
-            parsed, status = parse_actions(replies, names, self.config.env.parse_mode)
-            parsed = np.where(said.has_end, parsed, -1)
-            action = resolve(parsed, self.config.env.fallback, len(names), seed, env_ids, counter)
-        return Answers(prompts=prompts, windows=windows, said=said, action=action, status=status, is_valid=parsed >= 0)
+            moves = read_moves(
+                self.env, replies, asked.env_ids, mode=self.config.env.parse_mode, fallback=self.config.env.fallback, seed=seed,
+                counter=counter, shift=shift, has_end=said.has_end,
+            )  # fmt: skip
+        return Answers(prompts=asked.prompts, windows=asked.windows, said=said, moves=moves)
 
     def observe(self, images: np.ndarray, ended: np.ndarray, env_ids: np.ndarray) -> None:
         """Move on to the next observations: images [R, height, width, 3] uint8, ended [R] bool."""

@@ -55,7 +55,7 @@ def record_update(
                 token_logprob=logprobs[i].tolist(),
                 token_old_logprob=batch.decode_logprob(i).tolist(),
                 advantage=float(advantages.advantage[i]),
-                action=action_names[int(buffer.action[i])] + ("" if buffer.is_valid[i] else " (fallback)"),
+                action=_action_of(batch, i, action_names) + ("" if buffer.is_valid[i] else " (fallback)"),
                 parse_status=parse_status(batch, i),
                 reward=float(buffer.reward[i]),
                 value=float(buffer.value[i]),
@@ -69,6 +69,13 @@ def record_update(
             )
         )
     return write_trajectories(run_dir, update, records, images)
+
+
+def _action_of(batch: RolloutBatch, i: int, names: list[str]) -> str:
+    """What the environment was told at step i, in words."""
+    if batch.commands:
+        return batch.commands[i] or "(nothing)"
+    return names[int(batch.buffer.action[i])]
 
 
 @dataclass(frozen=True, slots=True)

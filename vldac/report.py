@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vldac.errors import ConfigError
-from vldac.metrics import GLOSSARY, read_lines, read_metrics, time_shares
+from vldac.metrics import GLOSSARY, entry_of, read_lines, read_metrics, time_shares
 
 # Okabe-Ito palette: tells apart for the common kinds of colour blindness.
 _BLUE, _GREEN, _ORANGE, _RED, _PURPLE, _SKY = "#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9"
@@ -164,7 +164,7 @@ def _page(run_dir: Path, lines: list[dict[str, Any]], png: bytes) -> str:
     last = lines[-1]
     rows = "".join(
         f"<tr><td><code>{html.escape(key)}</code></td><td class=number>{html.escape(_format(value))}</td>"
-        f"<td>{html.escape(GLOSSARY.get(key, ''))}</td></tr>\n"
+        f"<td>{html.escape(GLOSSARY.get(entry_of(key), ''))}</td></tr>\n"
         for key, value in sorted(last.items()) if key != "update"
     )  # fmt: skip
     config_path = run_dir / "config.yaml"

@@ -92,6 +92,8 @@ class Rollout:
         """Per environment, one per step written"""
         self.windows: list[list[Window]] = [[] for _ in range(self.num_envs)]
         """The features that those prompts show"""
+        self.commands: list[list[str]] = [[] for _ in range(self.num_envs)]
+        """Text environments: per environment what it was told, one per step written; else empty"""
         self.value_input = torch.zeros(
             self.num_envs, self.steps_per_env, policy.hidden_size, dtype=policy.dtype, device=policy.device
         )
@@ -142,6 +144,7 @@ class Rollout:
         return RolloutBatch(
             buffer=self.buffer,
             prompts=[prompt for own in self.prompts for prompt in own],
+            commands=[command for own in self.commands for command in own],
             features=StepFeatures(self.policy, self.buffer, self.windows, self.player.frames.version),
             bootstrap=bootstrap,
             value_input=self.value_input.flatten(0, 1),
@@ -191,7 +194,7 @@ class Rollout:
                     asked, self.seeds(self.env_ids), self.counters(self.env_ids), seed=self.config.seed
                 )
             with span("env", seconds):
-                came = Outcomes.of(self._step_env(answers.action), self.env_ids)
+                came = Outcomes.of(self._step_env(answers.moves.told), self.env_ids)
             try:
                 self.respond(self.env_ids, answers)
                 self.receive(came, seconds)
@@ -200,7 +203,7 @@ class Rollout:
                 raise
         return {}
 
-    def _step_env(self, actions: np.ndarray) -> Any:
+    def _step_env(self, actions: np.ndarray | list[str]) -> Any:
         """Step the environments, and remember their state before it if one of them does not come back."""
         before = self.env_state()
         try:
@@ -318,16 +321,18 @@ class Rollout:
 
     def respond(self, env_ids: np.ndarray, answers: Answers) -> None:
         """Write what the policy said in `env_ids` [R]; the steps are complete once `receive` has their outcomes."""
-        said, at = answers.said, torch.from_numpy(env_ids)
+        said, moves, at = answers.said, answers.moves, torch.from_numpy(env_ids)
         self.value_input[at, torch.from_numpy(self.buffer.filled[env_ids])] = said.value_input
         offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in said.ids])])
         self.buffer.respond(
-            env_ids, torch.cat(said.ids).numpy(), torch.cat(said.logprob).numpy(), offsets, answers.action,
-            answers.status, answers.is_valid, said.has_end, said.entropy.numpy(), said.value.double().numpy(),
+            env_ids, torch.cat(said.ids).numpy(), torch.cat(said.logprob).numpy(), offsets, moves.action,
+            moves.status, moves.is_valid, said.has_end, said.entropy.numpy(), said.value.double().numpy(),
         )  # fmt: skip
         for e, prompt, window in zip(env_ids.tolist(), answers.prompts, answers.windows, strict=True):
             self.prompts[e].append(prompt)
             self.windows[e].append(window)
+        for e, command in zip(env_ids.tolist(), moves.commands or (), strict=False):
+            self.commands[e].append(command)
 
     def receive(self, came: Outcomes, seconds: dict[str, float]) -> None:
         """Write what came of the last responses of some environments, and look at their next observations."""
@@ -349,7 +354,7 @@ class Rollout:
         self.episodes += [
             EpisodeEnd(
                 success=bool(f["success"]), episode_return=float(f["return"]), length=int(f["length"]),
-                fault=f.get("fault") or None,
+                fault=f.get("fault") or None, task_type=str(f.get("facts", {}).get("task_type") or ""),
             )
             for f in final if f
         ]  # fmt: skip

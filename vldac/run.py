@@ -28,6 +28,7 @@ from vldac.errors import CheckpointError, ConfigError, EnvHangError, NonFiniteEr
 from vldac.evaluation import EvalResult, play_episodes
 from vldac.metrics import MetricsWriter, read_lines, read_metrics
 from vldac.model import VisionLanguageModel
+from vldac.moves import is_text
 from vldac.profiling import Profiler, Window, parse_window, refuse_past
 from vldac.progress import Progress, make_progress
 from vldac.record import record_update
@@ -98,7 +99,8 @@ def _env_settings(env: Any) -> dict[str, Any]:
         return {}
     if isinstance(env, str):
         return {"env.id": env}
-    missing = [name for name in ("num_envs", "prompts", "action_names") if not hasattr(env, name)]
+    needed = ("num_envs", "prompts", "commands" if is_text(env) else "action_names")
+    missing = [name for name in needed if not hasattr(env, name)]
     if missing:
         raise ConfigError(
             expected="an environment id, or a vector environment with num_envs, prompts() and action_names",
@@ -267,7 +269,7 @@ class Run:
         self.progress.update(self.metrics[-1])
         notify(self.callbacks, "on_update_end", trainer, line)
         if config.is_recorded(update):
-            names, advantages = trainer.env.action_names, trainer.last_advantages
+            names, advantages = getattr(trainer.env, "action_names", []), trainer.last_advantages
             assert advantages is not None, "an update leaves its advantages"
             with span("record"):
                 record_update(self.folder, update, trainer.policy, batch, advantages, config, names)
@@ -381,7 +383,8 @@ def peak_memory(device: torch.device) -> float:
 
 def _metrics_of(result: EvalResult) -> dict[str, float]:
     low, high = result.success_ci
-    return {
+    by_task = {f"eval/success_rate_of/{task}": found["success_rate"] for task, found in result.success_by_task.items()}
+    return by_task | {
         "eval/success_rate": result.success_rate, "eval/success_ci_low": low, "eval/success_ci_high": high,
         "eval/return_mean": result.return_mean, "eval/episode_length_mean": result.episode_length,
         "eval/episodes": float(result.episodes),

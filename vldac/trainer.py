@@ -17,7 +17,7 @@ from vldac.audit import start_audit
 from vldac.config import TrainConfig
 from vldac.data import RolloutBatch
 from vldac.errors import EnvError
-from vldac.metrics import wilson_interval
+from vldac.metrics import success_by_task, wilson_interval
 from vldac.model import VisionLanguageModel
 from vldac.optim import adam, cosine
 from vldac.packing import Packing, until_it_fits
@@ -232,6 +232,8 @@ def rollout_metrics(batch: RolloutBatch) -> dict[str, float]:
             "rollout/success_ci_high": high,
             "rollout/episode_length_mean": float(np.mean([e.length for e in episodes])),
         }
+        by_task = success_by_task([(e.task_type, e.success) for e in episodes])
+        metrics |= {f"rollout/success_rate_of/{task}": found["success_rate"] for task, found in by_task.items()}
     return metrics
 
 

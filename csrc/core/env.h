@@ -92,7 +92,7 @@ enum class ObsKind : uint8_t { kImage, kInt32, kFloat32, kNone };  // kNone: of 
 struct ObsSpec {
   ObsKind kind = ObsKind::kImage;
   int64_t size = 0;                  // values of a vector observation
-  std::vector<int64_t> cardinality;  // kInt32: value i lies in [0, cardinality[i])
+  std::vector<int64_t> cardinality = {};  // kInt32: value i lies in [0, cardinality[i])
   int width = 300, height = 300;     // pixels of a picture whose size nobody chose
   // Options that are part of what the agent sees, such as the goal that it is given: [0, n) each.
   std::vector<std::pair<std::string, int64_t>> shown_options = {};

@@ -59,6 +59,16 @@ class Facts {
     text(name, digits);
     entries_.back().is_number = true;
   }
+  // Texts in a row, ", " between them.
+  template <class Symbols>
+  void list(const char* name, const Symbols& symbols) {
+    entries_.push_back({name, values_.size(), 0, false});
+    for (const auto* symbol : symbols) {
+      if (values_.size() > entries_.back().start) values_ += ", ";
+      values_ += symbol->text;
+    }
+    entries_.back().size = values_.size() - entries_.back().start;
+  }
   size_t size() const { return entries_.size(); }
   Fact at(size_t index) const {
     const Entry& entry = entries_.at(index);

@@ -16,14 +16,12 @@ class Doors final : public Env {
             .task_episode_steps = 8,
             .fields = {"humming"},
             .options = {{"picture", 1, "0: text alone"}},
+            .observation = {.width = 56, .height = 56},
             .is_bounded = true,
             .is_listed = false,
             .is_text = true,
             .observation_with = [](const Options& options) {
-              ObsSpec observed;
-              observed.kind = options.at("picture") != 0.0 ? ObsKind::kImage : ObsKind::kNone;
-              observed.width = observed.height = 56;
-              return observed;
+              return ObsSpec{.kind = options.at("picture") != 0.0 ? ObsKind::kImage : ObsKind::kNone, .width = 56, .height = 56};
             }};
   }
   explicit Doors(const Options&) { list(); }
@@ -55,6 +53,7 @@ class Doors final : public Env {
   void facts(Facts& out) const override {
     out.number("humming", right_);
     out.text("observation", text_);
+    out.list("commands", commands_);
     out.text("task_type", right_ == 1 ? "left" : "other");
   }
   // The humming door is bright.
