@@ -23,6 +23,8 @@ TASK_NAMES = {
 }
 """Short names of the six tasks, in the order of upstream's numbers 1 to 6."""
 ROOMS = ("Kitchen", "LivingRoom", "Bedroom", "Bathroom")
+# Portable objects of 474 released games, fewest and most but for single outliers.
+_NUM_OBJECTS = {"Kitchen": (32, 60), "LivingRoom": (13, 32), "Bedroom": (17, 32), "Bathroom": (12, 25)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +38,8 @@ class GeneratorOptions:
     difficulty: Difficulty = "full"
     """full: whole floor plans, things behind doors. small: four to six receptacles, few objects, all of them in view."""
     num_objects: tuple[int, int] | None = None
-    """Fewest and most objects; None is (15, 35), and (3, 6) in small rooms. Small rooms may hold fewer than asked for."""
+    """Fewest and most objects; None is as many as released games have (32 to 60 in kitchens), and 3 to 6 in small rooms. Rooms
+    that have no place for so many hold fewer."""
     num_receptacles: tuple[int, int] | None = None
     """Fewest and most receptacles; None is all of the floor plan, and (4, 6) in small rooms."""
     max_plan_length: int = MAX_STEPS
@@ -72,10 +75,9 @@ class GeneratorOptions:
         """The tasks by their full names."""
         return tuple(TASK_NAMES.get(task, task) for task in self.tasks)
 
-    @property
-    def object_bounds(self) -> tuple[int, int]:
-        """Fewest and most objects."""
-        return self.num_objects or ((3, 6) if self.difficulty == "small" else (15, 35))
+    def object_bounds(self, room: str) -> tuple[int, int]:
+        """Return the fewest and most objects of a room."""
+        return self.num_objects or ((3, 6) if self.difficulty == "small" else _NUM_OBJECTS[room])
 
     @property
     def receptacle_bounds(self) -> tuple[int, int] | None:

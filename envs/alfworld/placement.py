@@ -29,12 +29,13 @@ TREATMENTS = {
 }
 HELD_OUT_FRAC = 0.1  # of a task's (object, receptacle) pairs: they are in valid_seen alone
 
-# How much lies in a receptacle at most. Not a rule of the game; it keeps lists and pictures readable.
+# How much lies in a receptacle at most, and how likely it is to be chosen: about twice what lies on a used one in the released
+# games. Not a rule of the game; it keeps lists and pictures readable.
 _CAPACITY = {
     "StoveBurner": 1, "CoffeeMachine": 1, "Toaster": 1, "TowelHolder": 1, "HandTowelHolder": 1, "ToiletPaperHanger": 1,
-    "Microwave": 2, "Toilet": 2, "Drawer": 3, "Cabinet": 3, "Shelf": 3, "GarbageCan": 3, "Safe": 3, "Ottoman": 3,
-    "ArmChair": 3, "BathtubBasin": 3, "LaundryHamper": 3, "SinkBasin": 4, "Cart": 4, "TVStand": 4, "SideTable": 4,
-    "Sofa": 5, "Bed": 6, "Fridge": 6, "Desk": 7, "Dresser": 7, "CoffeeTable": 7, "CounterTop": 8, "DiningTable": 8,
+    "Cabinet": 2, "Drawer": 2, "Microwave": 2, "Safe": 2, "GarbageCan": 3, "Shelf": 3, "Ottoman": 3, "ArmChair": 3,
+    "BathtubBasin": 3, "LaundryHamper": 3, "Toilet": 4, "SinkBasin": 5, "Cart": 5, "TVStand": 5, "SideTable": 5, "Sofa": 5,
+    "Bed": 7, "Fridge": 8, "Desk": 8, "Dresser": 8, "CoffeeTable": 8, "CounterTop": 12, "DiningTable": 14,
 }  # fmt: skip
 # Metres above the floor of the surface of receptacles whose id has the floor's height, and how far things lie from its centre.
 _HEIGHT = {
@@ -204,7 +205,7 @@ class _Placer:
         self._rng, self._goal, self._receptacles = rng, goal, receptacles
         self._facts = load_facts()
         self._can_hide = not options.is_visible_only
-        self._num_objects = rng.randint(*options.object_bounds)
+        self._num_objects = rng.randint(*options.object_bounds(plan.room))
         self._others = sorted(portable_types(plan) - {goal.target})
         self._room_left = {receptacle.key: _CAPACITY[receptacle.kind] for receptacle in receptacles}
         self._items: list[Item] = []
