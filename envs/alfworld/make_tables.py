@@ -19,10 +19,14 @@ import json
 import math
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+Cell = tuple[int, int]
+Place = tuple[float, float, float]
 CELL = 0.25  # metres
 TASKS = (
     "pick_and_place_simple", "look_at_obj_in_light", "pick_clean_then_place_in_recep", "pick_heat_then_place_in_recep",
@@ -79,7 +83,7 @@ def _old_text(name: str, text: str) -> str:
     return text
 
 
-def _facts(constants, goal_library) -> dict:
+def _facts(constants: Any, goal_library: Any) -> dict[str, Any]:
     return {
         "rooms": {kind: [min(numbers), max(numbers)] for kind, numbers in constants.SCENE_TYPE.items()},
         "unseen": sorted(constants.TEST_SCENE_NUMBERS),
@@ -98,7 +102,7 @@ def _facts(constants, goal_library) -> dict:
     }
 
 
-def _floor_plan(folder: Path, number: int, facts: dict) -> dict:
+def _floor_plan(folder: Path, number: int, facts: dict[str, Any]) -> dict[str, Any]:
     cells = np.load(folder / f"FloorPlan{number}-layout.npy") / CELL
     assert (cells == cells.round()).all()
     reachable = {(int(x), int(z)) for x, z in cells}
@@ -124,21 +128,27 @@ def type_of(key: str) -> str:
     return parts[-1] if len(parts) == 5 else parts[0]
 
 
-def _rows(reachable: set[tuple[int, int]]) -> list[list[int]]:
+def place_of(key: str) -> Place:
+    """Return the coordinates in an id, in metres."""
+    x, y, z = (float(part) for part in key.split("|")[1:4])
+    return x, y, z
+
+
+def _rows(reachable: set[Cell]) -> list[list[int]]:
     rows = []
     for z in sorted({z for _, z in reachable}):
         xs = sorted(x for x, row in reachable if row == z)
         start = xs[0]
-        for x, after in zip(xs, [*xs[1:], None], strict=True):
+        for x, after in pairwise([*xs, xs[-1] + 2]):
             if after != x + 1:
                 rows.append([z, start, x])
                 start = after
     return rows
 
 
-def _added(missing: list[str], receptacles: list[list], reachable: set[tuple[int, int]]) -> list[list]:
+def _added(missing: list[str], receptacles: list[list[Any]], reachable: set[Cell]) -> list[list[Any]]:
     """Put each missing type where a wall or furniture bounds the reachable cells, away from what is there."""
-    taken = [tuple(float(part) for part in key.split("|")[1:4]) for key, *_ in receptacles]
+    taken: list[Place] = [place_of(key) for key, *_ in receptacles]
     counters = [place for place, (key, *_) in zip(taken, receptacles, strict=True) if type_of(key) == "CounterTop"]
     centre = (sum(x for x, _ in reachable) / len(reachable), sum(z for _, z in reachable) / len(reachable))
     added = []
@@ -163,8 +173,10 @@ def coordinate(metres: float) -> str:
     return f"{metres:+06.2f}" if f"{abs(metres):.2f}" != "0.00" else "00.00"
 
 
-def _spot(reachable, taken, counters, centre, height) -> tuple[int, int, int, tuple[float, float, float]]:
-    best = None
+def _spot(
+    reachable: set[Cell], taken: list[Place], counters: list[Place], centre: tuple[float, float], height: float
+) -> tuple[int, int, int, Place]:
+    best: tuple[tuple[float, ...], tuple[int, int, int, Place]] | None = None
     for x, z in sorted(reachable):
         for turns, (dx, dz) in enumerate([(0, 1), (1, 0), (0, -1), (-1, 0)]):
             if any((x + step * dx, z + step * dz) in reachable for step in (1, 2, 3)):

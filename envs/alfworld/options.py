@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,8 +91,7 @@ class GeneratorOptions:
         return self.difficulty == "small"
 
 
-def _check_words(name: str, words: tuple[str, ...], known: object) -> None:
-    known = list(known)  # type: ignore[call-overload]
+def _check_words(name: str, words: Sequence[str], known: Sequence[str]) -> None:
     unknown = [word for word in words if word not in known]
     if unknown or not words:
         hint = nearest(unknown[0], known) if unknown else ""

@@ -47,7 +47,9 @@ def solve(household: Household, wording: Wording) -> list[str]:
 
 class _Walk:
     def __init__(self, household: Household, names: dict[str, str]) -> None:
-        self.names, self.pose, self.open, self.commands = names, household.start, set(), []
+        self.names, self.pose = names, household.start
+        self.open: set[str] = set()
+        self.commands: list[str] = []
 
     def reach(self, receptacle: Receptacle, *, inside: bool) -> None:
         if receptacle.pose != self.pose:
