@@ -122,6 +122,41 @@ class EnvsArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerateAlfworldArguments:
+    """Write ALFWorld games for the 120 real floor plans, each with a plan that wins it; upstream's loaders read them too.
+
+    They go below --out as json_2.1.1/<split>/<task>-<object>-None-<receptacle>-<scene>/trial_<id>/, as released games do.
+    """
+
+    out: Path
+    """Folder of the data, to be used as data=DIR or ALFWORLD_DATA. Games of the split that are there are refused."""
+    num: int = 1000
+    """Games to write."""
+    split: Literal["train", "valid_seen", "valid_unseen"] = "train"
+    """train and valid_seen share floor plans and no goal; valid_unseen has the first six floor plans of each room."""
+    seed: int = 0
+    """Game i depends on the seed, the split and i alone."""
+    tasks: tuple[str, ...] = ("pick", "look", "clean", "heat", "cool", "two")
+    """Tasks by short or full name; they take turns."""
+    rooms: tuple[str, ...] = ("Kitchen", "LivingRoom", "Bedroom", "Bathroom")
+    """Kinds of rooms."""
+    difficulty: Literal["full", "small"] = "full"
+    """full: whole floor plans, things behind doors. small: four to six receptacles, few objects, all of them in view."""
+    num_objects: tuple[int, int] | None = None
+    """Fewest and most objects; null is as many as released games have, and 3 to 6 in small rooms."""
+    num_receptacles: tuple[int, int] | None = None
+    """Fewest and most receptacles; null is all of the floor plan, and 4 to 6 in small rooms."""
+    max_plan_length: int = 50
+    """Steps in which the expert must win."""
+    min_plan_length: int = 1
+    """Steps that the expert must need at least."""
+    wording: Literal["new", "old"] = "new"
+    """new: "move X to Y", as games since 0.4.0. old: "put X in/on Y", and no help command."""
+    overwrite: Switch = False
+    """Replace games of this split that the generator wrote there; nothing else is ever removed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecipesArguments:
     """List the recipes, or print one."""
 

@@ -31,6 +31,7 @@ commands
   train RECIPE|FILE.yaml [--a.b value]      train; `vldac train RECIPE --help` lists every setting
   eval --checkpoint DIR                     success rate and return on held-out episodes
   envs                                      list the environments
+  envs generate-alfworld --out DIR          write ALFWorld games for the 120 real floor plans
   play ENV                                  answer the prompt the model sees
   view RUN                                  write the trajectory page of a run (HTML)
   report RUN                                write the curves and the report of a run
@@ -167,6 +168,8 @@ _OPTIONS_IN_LIST = 8  # environments with more are shown in full one at a time
 
 
 def _envs(argv: Sequence[str]) -> int:
+    if argv[:1] == ["generate-alfworld"]:
+        return _generate_alfworld(argv[1:])
     from vldac.arguments import EnvsArguments, parse
 
     chosen = parse(EnvsArguments, argv, prog="vldac envs").env
@@ -191,6 +194,16 @@ def _envs(argv: Sequence[str]) -> int:
         return 0
     print("\ngymnasium:<id> and envpool:<id> reach everything else (docs/foreign_environments.md).")
     print("Try one yourself: vldac play gym_cards/NumberLine-v0")
+    return 0
+
+
+def _generate_alfworld(argv: Sequence[str]) -> int:
+    from vldac.arguments import GenerateAlfworldArguments, parse
+
+    arguments = parse(GenerateAlfworldArguments, argv, prog="vldac envs generate-alfworld")
+    from vldac.envs.alfworld.command import run
+
+    run(arguments)
     return 0
 
 
