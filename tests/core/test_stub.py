@@ -45,7 +45,7 @@ def actual() -> dict[str, list[str] | None]:
                 elif item == "__init__" and str(member.__doc__).startswith("Initialize self"):
                     continue  # made by the extension alone
                 elif callable(member) and (item in SPECIAL or not item.startswith("_")):
-                    found[f"{name}.{item}"] = arguments(member)
+                    found[f"{name}.{item}"] = arguments(member.__func__ if isinstance(member, staticmethod) else member)
         elif callable(value):
             found[name] = arguments(value)
     return found
