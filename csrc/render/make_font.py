@@ -20,7 +20,7 @@ BITMAPS = [  # weight, em in pixels, characters, words
     (0, 16, " 0123456789+-*/()", ["Formula:"]),
     (1, 16, "", ["Dealer", "Player"]),
 ]
-OUTLINES = [" ()*+-/0123456789:Faloomru", " ()*+-/0123456789:=ACDJKPQTaeglnrtuy"]  # regular, bold
+OUTLINES = [" ()*+,-./0123456789:Fabcdefghijklmnopqrstuvwxyz", " ()*+-/0123456789:=ACDJKPQTaeglnrtuy"]  # regular, bold
 
 
 def small(path: str) -> None:

@@ -34,7 +34,9 @@ struct SceneItem {
   double heading = 0.0;
   double scale = 1.0;  // of a mesh
   Vec3d size{};        // of a box
-  Vec3f colour{1, 1, 1};
+  Vec3f colour{1, 1, 1};  // a mesh's own colours are multiplied by it
+  // A fixed pipeline's normals grow as a mesh shrinks, and what they are lit by with them; with this they stay as the mesh has them.
+  bool keeps_normals = false;
 };
 
 struct Scene {

@@ -220,7 +220,7 @@ class Setup {
   PlacedMesh place(const SceneItem& item) const {
     PlacedMesh placed;
     placed.mesh = item.mesh;
-    placed.ambient = scene_.ambient, placed.diffuse = scene_.diffuse;
+    for (int i = 0; i < 3; ++i) placed.ambient[i] = scene_.ambient[i] * item.colour[i], placed.diffuse[i] = scene_.diffuse[i] * item.colour[i];
     placed.first_vertex = 0;
     const Vec3d& at = item.position;
     double cosine = std::cos(item.heading), sine = std::sin(item.heading);
@@ -238,7 +238,8 @@ class Setup {
     Vec3d light = turned(scene_.light[0], scene_.light[1], scene_.light[2]);
     const Vec4d& eye = view_.eye;
     Vec3d from = turned(eye.x - at[0] * eye.w, eye.y - at[1] * eye.w, eye.z - at[2] * eye.w);
-    for (int i = 0; i < 3; ++i) placed.light[i] = static_cast<float>(light[i]), placed.eye[i] = static_cast<float>(from[i]);
+    double length = item.keeps_normals ? item.scale : 1.0;
+    for (int i = 0; i < 3; ++i) placed.light[i] = static_cast<float>(light[i] * length), placed.eye[i] = static_cast<float>(from[i]);
     placed.eye[3] = static_cast<float>(eye.w);
     return placed;
   }
