@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-from vldac.envs.alfworld.placement import Goal
+from vldac.envs.alfworld.household import Goal
 
 _SENTENCES = {
     "pick_and_place_simple": (

@@ -1,4 +1,4 @@
-"""Make one game: draw a household until one is won within the limit, and write it as upstream's three files."""
+"""Make one game: draw a household until the expert wins it within the limit, and write it as upstream's three files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import json
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from vldac.envs.alfworld.annotations import annotate
+from vldac.envs.alfworld.household import Goal, Household
 from vldac.envs.alfworld.options import GeneratorOptions, Wording
-from vldac.envs.alfworld.placement import Goal, Household, Rejected, draw_household
+from vldac.envs.alfworld.placement import Rejected, draw_household
 from vldac.envs.alfworld.problem import write_problem
-from vldac.envs.alfworld.solution import solve
 from vldac.envs.alfworld.tables import CELL_M, Split, load_facts, read_data
 
+from vldac._core import AlfworldGame, AlfworldPlayer
 from vldac.errors import EnvError
 
-MAX_DRAWS = 200  # of one game; the worst measured under full options needs far fewer
+GENERATOR_VERSION = 1  # raised when the games of the same seed become others: cached panels are named by it
+MAX_DRAWS = 200  # of one game; with the default options hardly any is rejected
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,11 +51,12 @@ def make_game(index: int, *, split: Split = "train", seed: int = 0, options: Gen
     for _ in range(MAX_DRAWS):
         try:
             household = draw_household(rng, task, split, options)
-            walkthrough = _accept(household, options)
+            game = _game_file(rng, household, index, options.wording)
+            game["walkthrough"] = _play(game, options)
         except Rejected as reason:
             rejected[str(reason)] += 1
             continue
-        return _game(rng, household, walkthrough, index, split, seed, options, rejected)
+        return _finish(rng, household, game, index, split, seed, rejected)
     worst = ", ".join(f"{reason} ({count})" for reason, count in rejected.most_common(3))
     raise EnvError(
         expected=f"a {task} game within {MAX_DRAWS} draws", got=worst, where=f"game {index} of {split}, seed {seed}",
@@ -60,29 +64,42 @@ def make_game(index: int, *, split: Split = "train", seed: int = 0, options: Gen
     )  # fmt: skip
 
 
-def _accept(household: Household, options: GeneratorOptions) -> list[str]:
-    walkthrough = solve(household, options.wording)
-    if len(walkthrough) > options.max_plan_length:
-        raise Rejected("the expert needs too many steps")
-    if len(walkthrough) < options.min_plan_length:
-        raise Rejected("the expert needs too few steps")
-    return walkthrough
-
-
-def _game(
-    rng: random.Random, household: Household, walkthrough: list[str], index: int, split: Split, seed: int,
-    options: GeneratorOptions, rejected: Counter[str],
-) -> Game:  # fmt: skip
-    goal, plan = household.goal, household.floor_plan
-    trial = f"trial_S{seed}_{index:06d}"
-    problem = write_problem(household, index)
-    game = {
-        "pddl_domain": read_data("alfred.pddl" if options.wording == "new" else "alfred-old.pddl"),
-        "grammar": _grammar(rng, goal, options.wording),
-        "pddl_problem": problem,
+def _game_file(rng: random.Random, household: Household, index: int, wording: Wording) -> dict[str, Any]:
+    """Return game.tw-pddl, still without a walkthrough."""
+    return {
+        "pddl_domain": read_data("alfred.pddl" if wording == "new" else "alfred-old.pddl"),
+        "grammar": _grammar(rng, household.goal, wording),
+        "pddl_problem": write_problem(household, index),
         "solvable": True,
-        "walkthrough": walkthrough,
+        "walkthrough": None,
     }
+
+
+def _play(game: dict[str, Any], options: GeneratorOptions) -> list[str]:
+    """Return the commands by which the expert wins the game. Raises Rejected if it does not, or not within the bounds."""
+    player = AlfworldPlayer(AlfworldGame.parse(json.dumps(game).encode(), "generated game"))
+    commands: list[str] = []
+    while not player.won:
+        command = player.expert()
+        if command is None:
+            raise Rejected("the expert finds no plan")
+        if len(commands) == options.max_plan_length:
+            raise Rejected("the expert needs too many steps")
+        player.step(command)
+        commands.append(command)
+    if not commands:
+        raise Rejected("the goal is met at the start")
+    if len(commands) < options.min_plan_length:
+        raise Rejected("the expert needs too few steps")
+    return commands
+
+
+def _finish(
+    rng: random.Random, household: Household, game: dict[str, Any], index: int, split: Split, seed: int,
+    rejected: Counter[str],
+) -> Game:  # fmt: skip
+    goal, plan, walkthrough = household.goal, household.floor_plan, game["walkthrough"]
+    trial = f"trial_S{seed}_{index:06d}"
     trajectory = _trajectory(rng, household, walkthrough, trial)
     trajectory["vldac"] = {
         "seed": seed,
@@ -94,7 +111,7 @@ def _game(
         index=index, split=split, goal=goal, floor_plan=plan.number, room=plan.room, walkthrough=tuple(walkthrough),
         files={
             "game.tw-pddl": json.dumps(game),
-            "initial_state.pddl": problem,
+            "initial_state.pddl": game["pddl_problem"],
             "traj_data.json": json.dumps(trajectory, indent=1),
         },
         folder=f"{goal.task}-{goal.target}-None-{goal.parent or goal.toggle}-{plan.number}/{trial}",

@@ -10,9 +10,11 @@ import hashlib
 import math
 import random
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import lru_cache
 
+from vldac.envs.alfworld.household import Goal, Household, Item
+from vldac.envs.alfworld.naming import coordinate
+from vldac.envs.alfworld.oddities import Oddities, draw_oddities
 from vldac.envs.alfworld.options import GeneratorOptions
 from vldac.envs.alfworld.tables import FloorPlan, Pose, Receptacle, Split, floor_plans_of, load_facts
 
@@ -59,37 +61,6 @@ class Rejected(Exception):
     """A draw that makes no game; the message names the reason and is counted in the report."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Goal:
-    """What is to be done: the task and its types. An empty string where the task has no such part."""
-
-    task: str
-    target: str
-    parent: str
-    toggle: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """An object: its id, type, position in metres and the receptacle that it lies in."""
-
-    key: str
-    kind: str
-    position: tuple[float, float, float]
-    receptacle: Receptacle
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Household:
-    """A drawn game, before it is written as text."""
-
-    floor_plan: FloorPlan
-    goal: Goal
-    receptacles: tuple[Receptacle, ...]
-    items: tuple[Item, ...]
-    start: Pose
-
-
 def draw_household(rng: random.Random, task: str, split: Split, options: GeneratorOptions) -> Household:
     """Return a household whose goal is not met. Raises Rejected."""
     plan = rng.choice([plan for plan in floor_plans_of(split) if plan.room in _rooms(task, options)])
@@ -99,9 +70,11 @@ def draw_household(rng: random.Random, task: str, split: Split, options: Generat
     goal = rng.choice(goals)
     receptacles = _kept(rng, plan, goal, options)
     items = _Placer(rng, plan, goal, receptacles, options).place_all()
+    has_oddities = not options.is_visible_only
     return Household(
-        floor_plan=plan, goal=goal, receptacles=receptacles, items=items, start=_start(rng, plan, receptacles)
-    )
+        floor_plan=plan, goal=goal, receptacles=receptacles, items=items, start=_start(rng, plan, receptacles),
+        oddities=draw_oddities(rng, plan, goal, receptacles, items) if has_oddities else Oddities(),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
@@ -234,7 +207,12 @@ class _Placer:
         goal = self._goal
         needed = 2 if goal.task == "pick_two_obj_and_place" else 1
         extra = self._rng.choices(range(MAX_COPIES - needed + 1), weights=[6, 3, 1][: MAX_COPIES - needed + 1])[0]
-        holders = self._holders(goal.target)
+        # What lies in the fridge is cold.
+        holders = [
+            r
+            for r in self._holders(goal.target)
+            if TREATMENTS.get(goal.task, ("",))[0] != "Fridge" or r.kind != "Fridge"
+        ]
         elsewhere = [r for r in holders if r.kind != goal.parent]
         for copy in range(needed + min(extra, self._num_objects // 4)):
             # A treatment comes first anyway; of two, one may lie in place.
@@ -273,8 +251,3 @@ class _Placer:
             height + 0.02 + 0.02 * self._rng.random(),
             z + spread * (2 * self._rng.random() - 1),
         )
-
-
-def coordinate(metres: float) -> str:
-    """Write a coordinate as AI2-THOR's ids do: sign, two digits, point, two digits; zero has no sign."""
-    return f"{metres:+06.2f}" if f"{abs(metres):.2f}" != "0.00" else "00.00"

@@ -6,27 +6,14 @@ What its parser insists on: objects, init, goal in this order and no metric; the
 
 from __future__ import annotations
 
-from vldac.envs.alfworld.placement import Household, Item
-from vldac.envs.alfworld.tables import Facts, Pose, load_facts
+from vldac.envs.alfworld.household import Household, Item
+from vldac.envs.alfworld.naming import escape, location_id
+from vldac.envs.alfworld.tables import Facts, load_facts
 
 # The domain names these, so a problem must have them even where the room has nothing of their kind.
 _DOMAIN_RTYPES = ("SinkBasin", "Microwave", "Fridge")
 _DOMAIN_OTYPES = ("Knife", "ButterKnife")
-# In upstream's order; `#` stands for the typing dash, which must survive the escaping of minus signs.
-_ESCAPES = (("-", "_minus_"), ("#", "-"), ("|", "_bar_"), ("+", "_plus_"), (".", "_dot_"), (",", "_comma_"))
 _ABILITIES = ("cleanable", "heatable", "coolable", "sliceable")
-
-
-def escape(text: str) -> str:
-    """Replace what PDDL cannot have in a name: "Mug|+00.10|+00.95|-01.00" is Mug_bar__plus_00_dot_10_bar_..."""
-    for plain, escaped in _ESCAPES:
-        text = text.replace(plain, escaped)
-    return text
-
-
-def location_id(pose: Pose) -> str:
-    """Return the id of a pose: "loc|-4|2|1|30"."""
-    return "loc|" + "|".join(map(str, pose))
 
 
 def write_problem(household: Household, number: int) -> str:
@@ -44,11 +31,13 @@ def write_problem(household: Household, number: int) -> str:
 
 def _objects(household: Household) -> list[tuple[str, str]]:
     rtypes = sorted({r.kind for r in household.receptacles} | set(_DOMAIN_RTYPES))
-    otypes = sorted({item.kind for item in household.items} | set(_DOMAIN_OTYPES))
-    poses = sorted({r.pose for r in household.receptacles} | {household.start})
+    fixtures = household.oddities.fixtures
+    otypes = sorted({item.kind for item in household.items} | {f.kind for f in fixtures} | set(_DOMAIN_OTYPES))
+    poses = sorted({r.pose for r in household.receptacles} | {f.pose for f in fixtures} | {household.start})
     return [
         ("agent1", "agent"),
         *((item.key, "object") for item in household.items),
+        *((fixture.key, "object") for fixture in fixtures),
         *((r.key, "receptacle") for r in household.receptacles),
         *((f"{kind}Type", "otype") for kind in otypes),
         *((f"{kind}Type", "rtype") for kind in rtypes),
@@ -69,6 +58,7 @@ def _init(household: Household) -> list[str]:
         lines += [f"(canContain {rtype}Type {kind}Type)" for kind in kinds if kind in facts.can_contain[rtype]]
     for item in household.items:
         lines += _item_facts(item, facts)
+    lines += _odd_facts(household, facts)
     lines.append(f"(atLocation agent1 {location_id(household.start)})")
     return lines
 
@@ -84,3 +74,16 @@ def _item_facts(item: Item, facts: Facts) -> list[str]:
     if item.kind in facts.movable:
         lines.append(f"(isReceptacleObject {item.key})")
     return lines + [f"({name} {item.key})" for name in _ABILITIES if item.kind in facts.actions[name]]
+
+
+def _odd_facts(household: Household, facts: Facts) -> list[str]:
+    odd = household.oddities
+    lines = [f"(inReceptacle {item.key} {receptacle.key})" for item, receptacle in odd.also_in]
+    lines += [f"(inReceptacleObject {inner.key} {outer.key})" for inner, outer in odd.inside]
+    lines += [f"(isCool {item.key})" for item in odd.cold]
+    for fixture in odd.fixtures:
+        lines.append(f"(objectType {fixture.key} {fixture.kind}Type)")
+        lines.append(f"(objectAtLocation {fixture.key} {location_id(fixture.pose)})")
+        if fixture.kind in facts.actions["toggleable"]:
+            lines.append(f"(toggleable {fixture.key})")
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -10,12 +11,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from vldac.envs.alfworld.game import Game, make_game
+from vldac.envs.alfworld.game import GENERATOR_VERSION, Game, make_game
 from vldac.envs.alfworld.generate import generate, generate_games
+from vldac.envs.alfworld.generated import generated_panel_folder
 from vldac.envs.alfworld.options import ROOMS, TASK_NAMES, GeneratorOptions
 from vldac.envs.alfworld.placement import possible_goals
 from vldac.envs.alfworld.tables import SPLITS, floor_plans_of, load_facts, load_floor_plans
 
+from vldac._core import AlfworldGame, AlfworldPlayer
 from vldac.cli import main
 from vldac.errors import ConfigError, EnvError
 
@@ -103,7 +106,9 @@ def test_the_goal_is_not_met_at_the_start(games: list[Game]) -> None:
             for o, r in facts["inReceptacle"]
             if kind_of[o] == f"{goal.target}Type" and kind_of[r] == f"{goal.parent}Type"
         )
-        assert not {"isClean", "isHot", "isCool", "isToggled", "holds"} & set(facts)
+        assert not {"isClean", "isHot", "isToggled", "holds"} & set(facts)
+        cold = {kind_of[o] for (o,) in facts.get("isCool", [])}
+        assert goal.task != "pick_cool_then_place_in_recep" or f"{goal.target}Type" not in cold
         if goal.task == "pick_and_place_simple":
             assert not in_place
         if goal.task == "pick_two_obj_and_place":
@@ -116,6 +121,17 @@ def test_the_goal_is_not_met_at_the_start(games: list[Game]) -> None:
             )
 
 
+def test_each_walkthrough_wins_in_the_native_engine_and_not_before_its_end(games: list[Game]) -> None:
+    for game in games:
+        native = AlfworldGame.parse(game.files["game.tw-pddl"].encode(), game.folder)
+        assert native.task()["kind"] == game.goal.task and native.is_fast
+        player = AlfworldPlayer(native)
+        for command in game.walkthrough:
+            assert not player.won and command in player.commands()
+            player.step(command)
+        assert player.won and player.score == 1 and len(game.walkthrough) <= 50
+
+
 def test_problems_declare_every_name_once_and_place_every_object(games: list[Game]) -> None:
     for game in games:
         problem, facts = game.files["initial_state.pddl"], facts_of(game)
@@ -125,9 +141,12 @@ def test_problems_declare_every_name_once_and_place_every_object(games: list[Gam
         used = {argument for rows in facts.values() for row in rows for argument in row}
         assert used <= set(declared)
         assert {"SinkBasinType", "MicrowaveType", "FridgeType", "KnifeType", "ButterKnifeType"} <= set(declared)
-        place, stands_at = dict(facts["inReceptacle"]), dict(facts["receptacleAtLocation"])
-        assert set(place) == {name for name, kind in declared.items() if kind == "object"}
-        assert dict(facts["objectAtLocation"]) == {o: stands_at[r] for o, r in place.items()}
+        stands_at, lies_at = dict(facts["receptacleAtLocation"]), dict(facts["objectAtLocation"])
+        assert set(lies_at) == {name for name, kind in declared.items() if kind == "object"}
+        place = dict(reversed(facts["inReceptacle"]))  # the first one counts
+        assert all(lies_at[o] == stands_at[r] for o, r in place.items())
+        portable = {o for (o,) in facts["pickupable"]}
+        assert portable == {o for o in place if dict(facts["objectType"])[o] != "DeskLampType"}
         can = set(facts["canContain"])
         rtype, otype = dict(facts["receptacleType"]), dict(facts["objectType"])
         assert all((rtype[r], otype[o]) in can for o, r in place.items() if otype[o] != "DeskLampType")
@@ -138,7 +157,8 @@ def test_rooms_are_as_full_as_released_ones(games: list[Game]) -> None:
     at = Counter()
     for game in games:
         facts = facts_of(game)
-        copies = Counter(kind for _, kind in facts["objectType"])
+        portable = {o for (o,) in facts["pickupable"]}
+        copies = Counter(kind for o, kind in facts["objectType"] if o in portable)
         assert max(copies.values()) <= 3
         places = Counter(location for _, location in facts["receptacleAtLocation"])
         at["shared"] += sum(count for count in places.values() if count > 1)
@@ -146,6 +166,24 @@ def test_rooms_are_as_full_as_released_ones(games: list[Game]) -> None:
         if game.room == "Kitchen":
             assert 25 <= copies.total() <= 60
     assert 0.1 < at["shared"] / at["all"] < 0.3, "receptacles share a location as in the tables"
+
+
+def test_whole_rooms_have_what_is_odd_about_released_ones() -> None:
+    odd = Counter()
+    for game in generate_games(60, seed=8):
+        facts = facts_of(game)
+        kind_of, place = dict(facts["objectType"]), dict(facts["receptacleType"])
+        times = Counter(o for o, _ in facts["inReceptacle"])
+        odd["twice"] += sum(count == 2 for count in times.values())
+        odd["nowhere"] += sum(o not in times for o in kind_of)
+        holder = {o: r for o, r in reversed(facts["inReceptacle"])}
+        for inner, outer in facts.get("inReceptacleObject", []):
+            assert holder[inner] == holder[outer] and (outer,) in facts["isReceptacleObject"]
+            odd["inside"] += 1
+        cold = {o for (o,) in facts.get("isCool", [])}
+        assert cold == {o for o, r in holder.items() if place[r] == "FridgeType" and (o,) in facts["coolable"]}
+        odd["cold"] += len(cold)
+    assert min(odd[name] for name in ("twice", "nowhere", "inside", "cold")) > 3, odd
 
 
 def test_the_difficulty_is_recorded(games: list[Game]) -> None:
@@ -279,6 +317,57 @@ def test_an_interrupted_run_leaves_what_was_there(tmp_path: Path) -> None:
         generate(tmp_path, 9, overwrite=True, on_game=stop)
     assert len(list(tmp_path.rglob("game.tw-pddl"))) == 2
     assert [path.name for path in (tmp_path / "json_2.1.1").iterdir()] == ["train"]
+
+
+def test_a_cached_panel_is_made_once_and_named_by_its_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLDAC_CACHE", str(tmp_path / "cache"))
+    options = GeneratorOptions(tasks=("pick", "look"), difficulty="small")
+    folder = generated_panel_folder(4, split="valid_unseen", options=options)
+    assert len(list((folder / "json_2.1.1" / "valid_unseen").rglob("game.tw-pddl"))) == 4
+    times = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert generated_panel_folder(4, split="valid_unseen", options=options) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == times
+    others = {
+        generated_panel_folder(5, split="valid_unseen", options=options),
+        generated_panel_folder(4, split="valid_unseen", options=options, seed=1),
+        generated_panel_folder(4, split="train", options=options),
+        generated_panel_folder(4, split="valid_unseen", options=GeneratorOptions(tasks=("pick",), difficulty="small")),
+    }
+    assert len(others | {folder}) == 5
+    assert set((tmp_path / "cache").iterdir()) == others | {folder}, "no draft is left"
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    monkeypatch.setenv("VLDAC_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match="set VLDAC_CACHE"):
+        generated_panel_folder(1)
+    with pytest.raises(ConfigError, match="at least 1 game"):
+        generated_panel_folder(0)
+
+
+def test_the_games_of_this_version_are_these() -> None:
+    """Raise GENERATOR_VERSION with this sum: cached panels of the same name must hold the same games."""
+    told = "".join(game.files[name] for game in generate_games(24, seed=11) for name in sorted(game.files))
+    assert (GENERATOR_VERSION, hashlib.sha256(told.encode()).hexdigest()[:16]) == (1, "03e95258497137f3")
+
+
+def test_the_page_about_games_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "alfworld_games.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VLDAC_CACHE", str(tmp_path / "cache"))
+    for commands in re.findall(r"^vldac (.*?)(?: +#.*)?$", page, flags=re.MULTILINE):
+        assert main(re.sub(r"--num \d+", "--num 4", commands).split()) == 0, commands
+    scope: dict[str, object] = {}
+    exec(
+        re.search(r"^```python\n(.*?)^```", page.replace('Path("games")', 'Path("more")'), re.DOTALL | re.MULTILINE)[1],
+        scope,
+    )
+    assert scope["report"].num_games == 20 and scope["panel"].is_dir() and scope["game"].walkthrough
 
 
 def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
