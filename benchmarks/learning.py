@@ -35,6 +35,7 @@ CONTROL_EPISODES = 400
 TARGETS = {
     "quickstart": {"end_success_min": 0.98, "end_return_min": 0.9},
     "ezpoints": {"start_success_max": 0.40, "end_success_min": 0.80},
+    "quickstart-alfworld": {"start_success_max": 0.35, "end_success_min": 0.50},
     "quickstart-miniworld": {"start_success_max": 0.70, "end_success_min": 0.95},
     "miniworld-hallway": {"start_success_max": 0.40, "end_success_min": 0.95},
     "miniworld-oneroom": {"start_success_max": 0.40, "end_success_min": 0.90},
@@ -42,7 +43,8 @@ TARGETS = {
     "miniworld-wallgap": {},
 }
 WALL_S_MAX = {
-    "quickstart": 300.0, "ezpoints": 1800.0, "quickstart-miniworld": 300.0, "miniworld-hallway": 1800.0,
+    "quickstart": 300.0, "quickstart-alfworld": 1200.0, "ezpoints": 1800.0, "quickstart-miniworld": 300.0,
+    "miniworld-hallway": 1800.0,
     "miniworld-oneroom": 2700.0, "miniworld-fourrooms": 2700.0, "miniworld-wallgap": 2700.0,
 }  # fmt: skip
 """Limit of the whole command by the clock, judged apart from learning: on a busy machine see `cpu_s` beside `wall_s`."""

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from vldac.envs.catalogue import native_spec
 
 from vldac.envs import list_ids, make
 from vldac.provenance import commit, processor_name, versions
@@ -124,7 +125,7 @@ def compare(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 def memory(arguments: argparse.Namespace) -> bool:
     """Measure the PSS of processes with 1 and with 1 + 64 environments, one batch held as a training loop does."""
     runs = []
-    for env_id in [env_id for env_id in list_ids()]:
+    for env_id in (env_id for env_id in list_ids() if not native_spec(env_id).is_text):
         few, many = (pss(env_id, count) for count in (1, 65))
         per_env = (many - few) / 64
         runs.append(
@@ -160,7 +161,11 @@ print(next(line.split()[1] for line in open("/proc/self/smaps_rollup") if line.s
 
 def soak(arguments: argparse.Namespace) -> bool:
     """Take 10^7 steps, faults among them, and watch the resident memory."""
-    ids = [*list_ids(), "test/CartPole-v0", "test/Misbehaving-v0"]
+    ids = [
+        *(env_id for env_id in list_ids() if not native_spec(env_id).is_text),
+        "test/CartPole-v0",
+        "test/Misbehaving-v0",
+    ]
     options: dict[str, dict[str, Any]] = {"test/Misbehaving-v0": {"odds": 0.05}}
     envs = [
         make(

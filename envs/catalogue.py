@@ -26,12 +26,31 @@ def native_spec(env_id: str) -> _core.EnvSpec:
     return _SPECS[env_id]
 
 
+_NEED_DATA: dict[str, dict[str, Any]] = {
+    "ALFWorld-v0": {"data": "generated", "num_games": 24, "difficulty": "small", "split": "valid_seen"},
+}
+
+
+def sample_options(env_id: str) -> dict[str, Any]:
+    """Return options with which an environment plays without data of the user's: for checks, tests and demonstrations."""
+    return dict(_NEED_DATA.get(env_id, {}))
+
+
 _SET_BY_MAKE = ("task", "builtin_assets")
 
 
 def public_options(spec: _core.EnvSpec) -> list[_core.EnvOption]:
     """Return the options that callers may set; `make` sets the others from its own arguments."""
     return [option for option in spec.options if option.name not in _SET_BY_MAKE]
+
+
+def described_options(spec: _core.EnvSpec) -> list[str]:
+    """Return one line per option that callers may set."""
+    if spec.id == "ALFWorld-v0":
+        from vldac.envs.alfworld.settings import HELP
+
+        return [f"{name}: {text}" for name, text in HELP.items()]
+    return [f"{option.name}={option.initial:g}: {option.help}" for option in public_options(spec)]
 
 
 def native_options(spec: _core.EnvSpec, given: dict[str, Any]) -> dict[str, float]:

@@ -99,7 +99,14 @@ def make_native(
         from vldac.envs.miniworld.options import upstream_options
 
         image_size, view, window, options = upstream_options(spec, options, image_size)
-    numbers = native_options(spec, options)
+    panel = None
+    if env_id == "ALFWorld-v0":
+        from vldac.envs.alfworld.settings import choose
+
+        chosen = choose(options, task)
+        panel, numbers = chosen.panel, chosen.numbers
+    else:
+        numbers = native_options(spec, options)
     known = {option.name for option in spec.options}
     if "task" in known:
         numbers["task"] = float(task == "vldac")
@@ -122,7 +129,7 @@ def make_native(
             max_ring_bytes=max_ring_bytes, may_caller_step=may_caller_step, image_format=image_format,
             image_spec=_image_spec(image_spec), options=numbers, textures=drawn_with,
             failure_reward=math.nan if failure_reward is None else failure_reward,
-            render_mode=render_mode, view=view, window_size=window,
+            render_mode=render_mode, view=view, window_size=window, panel=panel,
         )
     )  # fmt: skip
 

@@ -70,6 +70,8 @@ class NativeConfig:
     """what `render` shows: "agent" or "top" """
     window_size: tuple[int, int] | None = None
     """(width, height) of `render`; None: image_size"""
+    panel: Any = None
+    """the games of ALFWorld (`vldac.envs.alfworld.panel.Panel`)"""
 
 
 class NativeVectorEnv(TextSteps, VectorEnv):
@@ -107,6 +109,8 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         self.render_mode = config.render_mode
         self.textures = config.textures
         """The set of textures and meshes that pictures are drawn with, None where there are none."""
+        self.panel = config.panel
+        """The games that are played, None where there are none."""
         self._is_same_step = config.autoreset_mode is AutoresetMode.SAME_STEP
         self._key = ("pixel_values" if emitter else "image") if spec.observation(config.options) == "image" else None
         modes = ["rgb_array"] if self._key else []
@@ -349,6 +353,12 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         """Faults since the environments were made (or as the restored state says)."""
         with _translated("fault_count"):
             return self._pool.fault_count()
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Games of the panel that are not played, and why: those left out from the start, and those met since."""
+        if self.panel is None:
+            return []
+        return [*self.panel.left_out, *_core.alfworld_left_out(int(self.config.options["panel"]))]
 
     def get_state(self) -> bytes:
         """Every environment's state and random stream; `set_state` restores it bit for bit. Nothing may be in flight."""

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vldac.envs.alfworld import prompts as alfworld
 from vldac.envs.miniworld import prompts as miniworld
 
+_ALFWORLD = "ALFWorld-v0"
 _PAPER = {
     "gym_cards/NumberLine-v0": (
         "You see a number line game: a target number and a current number. Move the current number to the target. "
@@ -56,7 +58,8 @@ _SHORT = {
 
 def styles(env_id: str) -> tuple[str, ...]:
     """Return the names of an environment's prompts."""
-    return ("paper", "short", *miniworld.VERSIONS) if miniworld.is_miniworld(env_id) else ("paper", "short")
+    more = miniworld.VERSIONS if miniworld.is_miniworld(env_id) else alfworld.STYLES if env_id == _ALFWORLD else ()
+    return ("paper", "short", *more)
 
 
 def accepts_numbers(env_id: str) -> bool:
@@ -71,6 +74,8 @@ def template(env_id: str, style: str, actions: Sequence[str]) -> str:
     """
     if miniworld.is_miniworld(env_id):
         return miniworld.template(env_id, style, actions)
+    if env_id == _ALFWORLD:
+        return alfworld.template(style)
     return (_SHORT if style == "short" else _PAPER).get(env_id, "")
 
 

@@ -122,6 +122,9 @@ class Pool:
         """Admissible now, sorted, per environment; equal texts are the same object."""
 
     def oracle_commands(self) -> list[str | None]: ...
+    def play_commands(self, rounds: int, seed: int) -> int:
+        """Random admissible commands in all environments, without Python in between; the number of episodes that ended."""
+
     def recv(self, seconds: float) -> Batch:
         """Negative: as long as it takes."""
 
@@ -484,6 +487,17 @@ def kernel_isa() -> str:
 def masked_whiten(values: NDArray[Any], mask: NDArray[np.bool_], unbiased: bool, eps: float) -> NDArray[Any]:
     """Whitened over the mask, 0 elsewhere."""
 
+def alfworld_keep_panel(
+    number: int, paths: Sequence[str], human_goals: Sequence[Sequence[str]], max_loaded: int
+) -> None:
+    """Make games known to ALFWorld environments by a number; one that is known already stays as it is."""
+
+def num_symbols() -> int:
+    """Texts that observations share in this process, such as commands."""
+
+def alfworld_left_out(number: int) -> list[tuple[str, str]]:
+    """Games of a panel that could not be read when they were to be played: (path, reason)."""
+
 class ActionNames:
     """The actions that a response may name, prepared once. `vldac.actions.ActionNames` is the public face."""
 
@@ -785,3 +799,113 @@ class RowKernels:
         valid: object,
     ) -> None:
         """Writes the fields of SampleOutput, [B] each, for logits [B, V]."""
+
+class AlfworldGame:
+    """One game.tw-pddl, read; shared by its players. Errors are ValueError: "NAME: PART LINE:COLUMN: expected ..."."""
+
+    @staticmethod
+    def load(path: str) -> AlfworldGame: ...
+    @staticmethod
+    def parse(data: bytes, name: str) -> AlfworldGame: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def content_hash(self) -> str:
+        """32 hex digits; equal for files that mean the same, whatever their white space."""
+
+    @property
+    def task_text(self) -> str:
+        """The task's sentence without its full stop."""
+
+    @property
+    def solvable(self) -> bool | None: ...
+    @property
+    def walkthrough(self) -> list[str]: ...
+    @property
+    def is_fast(self) -> bool:
+        """The fast layer knows its domain and grammar."""
+
+    @property
+    def why_not_fast(self) -> str: ...
+    def task(self) -> dict[str, Any]:
+        """kind (upstream's name, or "other"), number (1..6, or 0), is_sliced, object, receptacle, lamp (types); targets, places,
+        lamps (indices into the room)."""
+
+    def room(self) -> dict[str, Any]:
+        """locations (name, pose: (x, z, yaw, pitch) in metres and degrees), receptacles and objects (type, name, position, flags;
+        location, contents), start, fits (per receptacle: objects)."""
+
+    def start(self) -> dict[str, Any]:
+        """The state at the start, as AlfworldPlayer.state() has it."""
+
+class AlfworldPlayer:
+    """Plays a game, reset already. layer: "auto", "fast" (ValueError where the game has another form) or "generic"."""
+
+    def __init__(self, game: AlfworldGame, layer: str = "auto") -> None: ...
+    def reset(self) -> str:
+        """Back to the start; the opening text."""
+
+    def step(self, command: str) -> str:
+        """What is said. A command that is not admissible changes nothing: "Nothing happens."."""
+
+    @property
+    def text(self) -> str: ...
+    def commands(self) -> list[str]:
+        """Admissible now, sorted."""
+
+    @property
+    def score(self) -> int: ...
+    @property
+    def won(self) -> bool: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def is_fast(self) -> bool: ...
+    def expert(self) -> str | None:
+        """The expert's command now, of `commands()`: the first of the shortest plan. None when the goal holds or no plan is known."""
+    def plan_length(self) -> int:
+        """Commands until the goal holds: 0 when it does, -1 when no plan reaches it."""
+    def conditions(self) -> tuple[int, int]:
+        """Goal conditions that are true now, and how many there are."""
+
+    def state(self) -> dict[str, Any]:
+        """location, held (indices or None), receptacle_of and object_state (per object), is_open (per receptacle), contents and taken
+        (per receptacle: objects), at (per location: objects)."""
+
+    def room(self) -> dict[str, Any]: ...
+    def save(self) -> bytes: ...
+    def load(self, state: bytes) -> None: ...
+
+class AlfworldRoomState:
+    """A state that a painter has read."""
+
+class AlfworldPainter:
+    """Draws one room, given as AlfworldGame.room() returns it, on any number of threads at once. Mistakes raise ValueError."""
+
+    def __init__(self, room: Mapping[str, Any]) -> None: ...
+    def state(self, state: Mapping[str, Any]) -> AlfworldRoomState:
+        """Read a state as AlfworldPlayer.state() returns it: location, held, contents, object_state and is_open count."""
+
+    def draw(
+        self, state: AlfworldRoomState, mode: str, width: int, height: int, decals: bool = True
+    ) -> NDArray[np.uint8]:
+        """[height, width, 3]. mode: "ego", "schematic" or "panel"; sides of 28 to 4096 pixels; decals: numbers are written."""
+
+    def ids(self, state: AlfworldRoomState, width: int, height: int, decals: bool = True) -> NDArray[np.int32]:
+        """What the "ego" picture shows where: [height, width], receptacles by number, then objects; -1 for none or several."""
+
+def alfworld_picture(
+    room: Mapping[str, Any], state: Mapping[str, Any], mode: str, width: int, height: int, decals: bool = True
+) -> NDArray[np.uint8]:
+    """AlfworldPainter(room).draw, from dictionaries."""
+
+def alfworld_picture_ids(
+    room: Mapping[str, Any], state: Mapping[str, Any], width: int, height: int, decals: bool = True
+) -> NDArray[np.int32]:
+    """AlfworldPainter(room).ids, from dictionaries."""
+
+def alfworld_object_looks() -> list[tuple[str, str, list[float], list[float], float]]:
+    """Type, shape, two colours in 0..1 and size of every object class, by type."""
+
+def alfworld_receptacle_looks() -> list[tuple[str, list[float], list[float], list[float]]]:
+    """Type, width, height and depth in metres, and two colours of every receptacle type, by type."""

@@ -173,7 +173,7 @@ def _envs(argv: Sequence[str]) -> int:
     from vldac.arguments import EnvsArguments, parse
 
     chosen = parse(EnvsArguments, argv, prog="vldac envs").env
-    from vldac.envs.catalogue import list_ids, native_spec, public_options
+    from vldac.envs.catalogue import described_options, list_ids, native_spec
 
     for env_id in [native_spec(chosen).id] if chosen else list_ids():
         spec = native_spec(env_id)
@@ -184,12 +184,12 @@ def _envs(argv: Sequence[str]) -> int:
         print(f"{env_id}\n    actions  {', '.join(spec.action_names) or 'commands, in words'}")
         print(f"    {shown if is_image else shown + kind}")
         print(f"    steps    {spec.task_episode_steps} (task vldac), {spec.max_episode_steps or 'no limit'} (upstream)")
-        options = public_options(spec)
+        options = described_options(spec)
         if chosen is None and len(options) > _OPTIONS_IN_LIST:
             print(f"    options  {len(options)}: vldac envs {env_id}")
             continue
         for option in options:
-            print(f"    option   {option.name}={option.initial:g}: {option.help}")
+            print(f"    option   {option}")
     if chosen:
         return 0
     print("\ngymnasium:<id> and envpool:<id> reach everything else (docs/foreign_environments.md).")
@@ -214,7 +214,7 @@ def _play(argv: Sequence[str]) -> int:
     from vldac.play import play
 
     play(
-        arguments.env, seed=arguments.seed, prompt=arguments.prompt, image_size=arguments.image_size,
+        arguments.env, seed=arguments.seed, prompt=arguments.prompt, image_size=arguments.image_size, options=arguments.options,
         pictures=arguments.pictures, picture_dir=arguments.picture_dir,
     )  # fmt: skip
     return 0

@@ -149,7 +149,8 @@ def warm_start(
             expected="a new or empty folder for the warm start", got="one with files in it", where=str(folder),
             do="choose another tiny.clone_dir, or remove the folder",
         )  # fmt: skip
-    samples = play_samples(env_config, max(4096, config.clone_batch * 16), seed=seed, action=config.clone_action)
+    count = max(config.clone_samples, config.clone_batch * 16)
+    samples = play_samples(env_config, count, seed=seed, action=config.clone_action)
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.building-", dir=folder.parent))
     try:
@@ -214,8 +215,7 @@ def _clone(
 ) -> None:
     """Train every weight on the response tokens by cross-entropy, AdamW, cosine learning rate with a short warm-up."""
     encoder = model.encoder()
-    patches, grid = image_patches(np.stack([sample.image for sample in samples]), model.spec)
-    patches = patches.reshape(len(samples), -1, patches.shape[-1])
+    _, grid = image_patches(samples[0].image[None], model.spec)
     prepared = [_prepare(encoder, sample, grid, model) for sample in samples]
     network = model.network.train()
     with torch.random.fork_rng(devices=[]):
@@ -237,7 +237,8 @@ def _clone(
         for group in optimizer.param_groups:
             group["lr"] = lr
         rows = torch.from_numpy(rng.integers(len(prepared), size=config.clone_batch))
-        loss, last_prompt = _clone_loss(model, [prepared[r] for r in rows.tolist()], patches[rows].flatten(0, 1), grid)
+        patches, _ = image_patches(np.stack([samples[r].image for r in rows.tolist()]), model.spec)
+        loss, last_prompt = _clone_loss(model, [prepared[r] for r in rows.tolist()], patches, grid)
         total = loss + config.clone_reading_coef * reading.loss(last_prompt, rows)
         optimizer.zero_grad(set_to_none=True)
         total.backward()

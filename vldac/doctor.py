@@ -193,10 +193,11 @@ def _environments(findings: Findings) -> None:
     import numpy as np
 
     from vldac.envs import list_ids, make
+    from vldac.envs.catalogue import sample_options
     from vldac.errors import EnvError
 
     for env_id in list_ids():
-        env = make(env_id, 2, task="vldac", num_threads=2)
+        env = make(env_id, 2, task="vldac", num_threads=2, **sample_options(env_id))
         obs, _ = env.reset(seed=0)
         if isinstance(obs, dict) and obs["image"].min() == obs["image"].max():
             raise RuntimeError(f"{env_id} draws an empty picture")

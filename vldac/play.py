@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -45,13 +46,15 @@ class PlaySummary:
 
 def play(
     env_id: str, *, seed: int = 0, prompt: str = "paper", image_size: tuple[int, int] | None = None,
-    pictures: str = "auto", picture_dir: Path | None = None, source: TextIO | None = None, sink: TextIO | None = None,
+    options: Mapping[str, float | str] | None = None, pictures: str = "auto", picture_dir: Path | None = None,
+    source: TextIO | None = None, sink: TextIO | None = None,
 ) -> PlaySummary:  # fmt: skip
     """Play until "q", the end of the input, or Ctrl-C; return the summary, which is also printed. Raises EnvError."""
     from vldac.envs import make
+    from vldac.envs.catalogue import own_options
 
     source, sink = source or sys.stdin, sink or sys.stdout
-    env = make(env_id, 1, task="vldac", prompt=prompt, image_size=image_size)
+    env = make(env_id, 1, task="vldac", prompt=prompt, image_size=image_size, **own_options(env_id, options or {}))
     try:
         _ = env.image_size  # an error where there is none
         gallery = _Gallery(pictures, picture_dir, sink)

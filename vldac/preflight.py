@@ -110,7 +110,10 @@ def _tiny(config: TrainConfig) -> ModelFacts:
 
     env = dataclasses.replace(config.env, image_size=(28, 28))
     samples = play_samples(
-        env, max(4096, config.tiny.clone_batch * 16), seed=config.seed, action=config.tiny.clone_action
+        env,
+        max(config.tiny.clone_samples, config.tiny.clone_batch * 16),
+        seed=config.seed,
+        action=config.tiny.clone_action,
     )
     tokenizer = tiny.build_tokenizer(corpus(samples[:2048]), config.tiny.vocab_size)
     with torch.device("meta"):

@@ -146,6 +146,24 @@ class PyPool {
     py::gil_scoped_release release;
     pool_.send(std::span<const std::string_view>(texts.views()), view_of(env_ids));
   }
+  // Random admissible commands in all environments, `rounds` times, without Python in between; the number of episodes that ended. For
+  // benchmarks and soak tests.
+  int64_t play_commands(int64_t rounds, uint64_t seed) {
+    py::gil_scoped_release release;
+    Pcg64 stream(SeedSequence({seed}));
+    std::vector<std::string_view> chosen(pool_.num_envs());
+    BatchLease batch = pool_.observe();
+    int64_t ended = 0;
+    for (int64_t round = 0; round < rounds; ++round) {
+      for (size_t i = 0; i < chosen.size(); ++i) {
+        const auto& known = batch->commands.at(i);
+        chosen[i] = known.empty() ? std::string_view() : std::string_view(known[stream.next64() % known.size()]->text);
+      }
+      batch = pool_.step(std::span<const std::string_view>(chosen));
+      ended += batch->num_ended;
+    }
+    return ended;
+  }
   // Admissible now, per environment.
   py::list commands(const SafeArray<int64_t>& env_ids) {
     py::list result;
@@ -341,6 +359,7 @@ void bind_envs(py::module_& module) {
       .def("step_commands", &PyPool::step_commands, py::arg("commands"))
       .def("send_commands", &PyPool::send_commands, py::arg("commands"), py::arg("env_ids"))
       .def("commands", &PyPool::commands, py::arg("env_ids"))
+      .def("play_commands", &PyPool::play_commands, py::arg("rounds"), py::arg("seed"))
       .def("oracle_commands", &PyPool::oracle_commands)
       .def("recv", &PyPool::recv, py::arg("seconds"))
       .def("observe", &PyPool::observe)

@@ -1,5 +1,6 @@
 // The native environments, one line each.
 #include "core/env.h"
+#include "envs/alfworld/alfworld_env.h"
 #include "envs/blackjack.h"
 #include "envs/doors.h"
 #include "envs/ez_points.h"
@@ -32,6 +33,7 @@ const std::vector<EnvEntry>& registry() {
         entry<NameTheColour>(),
         entry<Doors>(),
     };
+    all.push_back(entry<alfworld::AlfworldEnv>());
     for (EnvEntry& world : miniworld::entries()) all.push_back(std::move(world));
     return all;
   }();

@@ -77,9 +77,11 @@ def check(
 
 
 def _by_id(env_id: str) -> Make:
+    from vldac.envs.catalogue import sample_options
+
     from vldac.envs import make
 
-    return lambda num_envs: make(env_id, num_envs, task="vldac")
+    return lambda num_envs: make(env_id, num_envs, task="vldac", **sample_options(env_id))
 
 
 def _run(name: str, one: Callable[[Subject], None], subject: Subject) -> Finding:

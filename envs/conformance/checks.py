@@ -49,7 +49,12 @@ class Subject:
             env.close()
 
     def actions(self, env: Any) -> Iterator[Any]:
-        """The same random actions for every instance."""
+        """The same random actions for every instance: in text environments admissible commands, and now and then any text."""
+        if getattr(env, "is_text", False):
+            rng = np.random.default_rng(self.seed)
+            while True:
+                every = [[*known, f"no such command {rng.integers(9)}"] for known in env.commands()]
+                yield [known[int(rng.integers(len(known)))] for known in every]
         space = copy.deepcopy(env.action_space)
         space.seed(self.seed)
         while True:
@@ -309,6 +314,10 @@ def _model(subject: Subject) -> None:
         )
         _expect(is_fine, 'obs["image"] uint8 [E, height, width, 3]', outline(obs))
         names, space = getattr(env, "action_names", None), env.single_action_space
+        if getattr(env, "is_text", False):
+            known = env.commands()
+            is_fine = len(known) == env.num_envs and all(own == sorted(set(own)) for own in known)
+            _expect(is_fine, f"{env.num_envs} sorted lists of admissible commands", known)
         if isinstance(space, gym.spaces.Discrete):
             is_fine = names is not None and len(names) == space.n == len(set(names))
             _expect(is_fine, f"{space.n} different action_names", names)
@@ -428,7 +437,12 @@ def _wrong_actions(env: Any, good: Any) -> list[tuple[str, Any]]:
     """Actions that no environment of this kind can take."""
     space = env.single_action_space
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple | gym.spaces.Text):
-        return [("no actions", None)]
+        few = (
+            [("too few commands", good[:-1]), ("numbers", list(range(len(good))))]
+            if getattr(env, "is_text", False)
+            else []
+        )
+        return [("no actions", None), *few]
     wrong: list[tuple[str, Any]] = [
         ("too few actions", good[:-1]),
         ("too many actions", np.concatenate([good, good[:1]])),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from vldac.envs.catalogue import sample_options
 from vldac.envs.conformance import CHECKS, check
 
 from vldac.envs import conformance, list_ids, make
@@ -360,9 +361,11 @@ def test_a_check_fails_what_is_broken_in_its_way(name: str, kind: type[Sound]) -
 # -- the environments of this package -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("env_id", [*list_ids(), "test/Template-v0"])
+@pytest.mark.parametrize("env_id", [*list_ids(), "test/Template-v0", "test/Doors-v0"])
 def test_native_environments_conform(env_id: str) -> None:
-    report = check(lambda num_envs: make(env_id, num_envs, task="vldac", image_size=(28, 28)), steps=300)
+    report = check(
+        lambda num_envs: make(env_id, num_envs, task="vldac", image_size=(28, 28), **sample_options(env_id)), steps=300
+    )
     assert report.is_conformant, report.as_text()
     assert report.outcome("snapshot") == report.outcome("asynchronous") == "pass"
     is_seen = env_id != "Blackjack-symbolic-v0"

@@ -7,7 +7,11 @@ from vldac.envs.catalogue import native_spec
 from vldac.envs import list_ids, make
 from vldac.errors import EnvError
 
-WITH_PICTURES = [env_id for env_id in list_ids() if native_spec(env_id).observation({}) == "image"]
+WITH_PICTURES = [
+    env_id
+    for env_id in list_ids()
+    if native_spec(env_id).observation({}) == "image" and not native_spec(env_id).is_text
+]
 CARDS = [env_id for env_id in WITH_PICTURES if env_id.startswith("gym_cards/")]
 
 

@@ -18,6 +18,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from vldac.envs.catalogue import native_spec
 
 from vldac.envs import NativeVectorEnv, list_ids, make
 from vldac.errors import EnvError
@@ -25,7 +26,12 @@ from vldac.known import known_processor
 from vldac.vision import image_spec
 
 SIZE = (56, 56)
-ENVS = [*list_ids(), "test/CartPole-v0", "test/Template-v0", "test/Misbehaving-v0"]
+ENVS = [
+    *(env_id for env_id in list_ids() if not native_spec(env_id).is_text),
+    "test/CartPole-v0",
+    "test/Template-v0",
+    "test/Misbehaving-v0",
+]
 
 
 class SingleEnv(gym.Env):
