@@ -608,6 +608,82 @@ def has_assets(name: str) -> bool: ...
 def mip_levels(rgb: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """All levels of a texture [H, W, 3], from full size to one texel, the top row first."""
 
+class WebshopPage:
+    """A page of the shop as typed blocks, from which its text, its HTML and its picture are made.
+
+    Kinds of pages: index, results, item, item_sub, done.
+    """
+
+    def __init__(self, kind: str, title: str = "") -> None: ...
+    def add(
+        self,
+        kind: str,
+        text: str = "",
+        command: str = "",
+        product: str = "",
+        is_visited: bool = False,
+        choices: Sequence[tuple[str, bool]] = [],
+    ) -> None:
+        """A block: heading, text, instruction, search_bar, button, link, options, price, image, list, page_number or score.
+
+        Choices are (value, is selected) of an option group; of an image its category, then the options that are selected.
+        """
+
+    def clear(self) -> None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def blocks(self) -> list[tuple[str, str, str, str, bool, list[tuple[str, bool]]]]:
+        """(kind, text, command, product, is visited, choices) each, in reading order."""
+
+    def text(self) -> str:
+        """The visible strings with " [SEP] " between them."""
+
+    def text_rich(self) -> str:
+        """One string a line, buttons as [button] ... [button_], what is selected as [clicked button]."""
+
+    def pictures(self, side: int) -> dict[str, NDArray[np.uint8]]:
+        """The drawing of every product on the page, [side, side, 3] by its asin."""
+
+    def html(self, css_width: float = 512.0, pictures: Mapping[str, str] = {}) -> str:
+        """A page that stands alone: no script, no network. `pictures`: data: URIs by product."""
+
+class WebshopPhotos:
+    """Pictures of products, decoded and small: uint8 [H, W, 3] of at most 512 pixels a side."""
+
+    def __init__(self) -> None: ...
+    def add(self, product: str, rgb: NDArray[np.uint8]) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
+class WebshopPainter:
+    """Draws pages, and says where what can be clicked is."""
+
+    def __init__(self, zoom: float = 0.0, shrinks: bool = True, photos: WebshopPhotos | None = None) -> None:
+        """zoom: picture pixels per CSS pixel, 0 as the width needs it. shrinks: draw pages smaller that are too tall."""
+
+    def draw(self, page: WebshopPage, width: int = 512, height: int = 896, marked: int = -1) -> NDArray[np.uint8]:
+        """[H, W, 3]; height 0: the whole page. `marked`: the box with that index gets a frame."""
+
+    @property
+    def boxes(self) -> list[tuple[str, int, int, int, int, bool]]:
+        """(command, x, y, width, height, is visible) of everything that can be clicked on the last page, in pixels."""
+
+    @property
+    def zoom(self) -> float: ...
+    @property
+    def page_size(self) -> tuple[float, float]:
+        """Width and height of the last page in CSS pixels."""
+
+    @property
+    def is_cut(self) -> bool: ...
+    @property
+    def missing_glyphs(self) -> int:
+        """Code points of the last page that the font lacks; each is drawn as a box."""
+
 def set_range_functions(push: int, pop: int) -> None:
     """Addresses of int (*)(const char*) and int (*)(): the environments' threads name what they do through them; 0, 0: no more."""
 
@@ -799,6 +875,149 @@ class RowKernels:
         valid: object,
     ) -> None:
         """Writes the fields of SampleOutput, [B] each, for logits [B, V]."""
+
+class WebshopCatalogue:
+    """A shop's products and their search index, mapped from the store file that `webshop_build` wrote; shared by threads."""
+
+    def __init__(self, store: str) -> None:
+        """ValueError for a file that is missing, cut off, altered or of another version."""
+
+    def __len__(self) -> int: ...
+    def product(self, index: int) -> dict[str, Any]:
+        """asin, name, description, bullets, attributes, options (group to values), pricing (one or two numbers), and more."""
+
+    def find(self, asin: str) -> int | None: ...
+    def search(self, query: str, k: int = 50, lossy: bool = False) -> list[tuple[str, float]]:
+        """Asin and BM25 score, best first, equal ones in the catalogue's order. lossy: Lucene's one-byte lengths in float32."""
+
+    def set_nouns(self, nouns: Mapping[str, Sequence[str]]) -> None:
+        """Asin to the nouns of its name, in lower case, repeats included; products without go by the rule of `webshop_nouns`."""
+
+    def load_nouns(self, path: str) -> int:
+        """The same from a JSON file; returns how many products go by the rule."""
+
+    def verify(self) -> None:
+        """Read the whole store; ValueError where a checksum differs. Stores below 256 MiB are checked when they are opened."""
+
+    @property
+    def source(self) -> str:
+        """The text that `webshop_build` was given."""
+
+def webshop_build(
+    items: str,
+    attributes: str,
+    store: str,
+    human: str = "",
+    max_products: int = -1,
+    strict: bool = False,
+    source: str = "",
+) -> dict[str, Any]:
+    """Read the published files (items_shuffle, items_ins_v2, items_human_ins) into a store; strict: no malformed row is skipped.
+
+    Returns counts (rows, products, duplicates, bad_asins, malformed, repaired, terms, postings) and the first `problems`.
+    ValueError, with file and byte, for what is no JSON or no UTF-8.
+    """
+
+class WebshopGoals:
+    """All goals of a catalogue in one order: test first, then eval, then train; compat: upstream's order, of Python's generator."""
+
+    def __init__(
+        self,
+        catalogue: WebshopCatalogue,
+        human: bool = True,
+        compat: bool = False,
+        by_asin: bool = True,
+        seed: int = 0,
+        num_test: int = -1,
+        num_eval: int = -1,
+        limit: int = -1,
+    ) -> None:
+        """compat: `seed` is what upstream's process would have given random.seed() before it loaded its products."""
+
+    def __len__(self) -> int: ...
+    def goal(self, index: int) -> dict[str, Any]:
+        """Upstream's fields; ValueError for an index out of range."""
+
+    def range(self, split: str) -> tuple[int, int]:
+        """The goals [first, second) of all, train, eval or test."""
+
+    def draw(self, unit: float, split: str = "all") -> int:
+        """A goal by weight, for a number in [0, 1)."""
+
+    def draw_compat(self, count: int) -> list[int]:
+        """The goals of upstream's first `count` sessions that name none."""
+
+    def price(self, asin: str) -> float: ...
+
+class WebshopSession:
+    """One customer in the shop, at the index page of goal 0 until reset."""
+
+    def __init__(
+        self,
+        goals: WebshopGoals,
+        page_size: int = 10,
+        compat: bool = False,
+        show_attributes: bool = False,
+        lossy: bool = False,
+    ) -> None: ...
+    def reset(self, goal: int) -> None: ...
+    def step(self, action: str) -> tuple[float, bool]:
+        """search[words] or click[name]: reward, and whether the purchase was made. Anything else does nothing."""
+
+    def page(self) -> WebshopPage: ...
+    def clickables(self) -> list[str]: ...
+    def save(self) -> bytes: ...
+    def load(self, state: bytes) -> None: ...
+    @property
+    def goal(self) -> dict[str, Any]: ...
+    @property
+    def goal_index(self) -> int: ...
+    @property
+    def has_search_bar(self) -> bool: ...
+    @property
+    def notice(self) -> str:
+        """Why the last action did nothing; empty in compat."""
+
+    @property
+    def is_done(self) -> bool: ...
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What the reward is made of, once something was bought."""
+
+    @property
+    def product(self) -> str | None:
+        """The asin that is open or bought."""
+
+    @property
+    def options(self) -> dict[str, str]: ...
+    @property
+    def results(self) -> list[str]:
+        """The asins that the last search found."""
+
+    @property
+    def page_number(self) -> int: ...
+
+def webshop_ratio(first: str, second: str) -> int:
+    """fuzz.token_set_ratio of thefuzz 0.19.0 without python-Levenshtein, 0 to 100."""
+
+def webshop_ratios_above(first: Sequence[str], second: Sequence[str], limit: int = 85) -> NDArray[np.bool_]:
+    """Whether each pair's ratio is above the limit, decided as the reward decides it. Returns: [pairs]."""
+
+def webshop_reward(
+    product: Mapping[str, Any],
+    goal: Mapping[str, Any],
+    price: float,
+    options: Sequence[str],
+    product_nouns: Sequence[str],
+    goal_nouns: Sequence[str],
+) -> dict[str, Any]:
+    """The reward of a purchase and its parts; product and goal as `product` and `goal` give them, options the chosen values."""
+
+def webshop_terms(text: str) -> list[str]:
+    """The words of a text as the search index keeps them."""
+
+def webshop_nouns(name: str) -> list[str]:
+    """The nouns of a product's name by the shipped rule."""
 
 class AlfworldGame:
     """One game.tw-pddl, read; shared by its players. Errors are ValueError: "NAME: PART LINE:COLUMN: expected ..."."""

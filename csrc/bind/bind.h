@@ -27,9 +27,11 @@ void bind_vision(py::module_& module);
 void bind_cards(py::module_& module);
 void bind_miniworld(py::module_& module);
 void bind_scene(py::module_& module);
+void bind_webshop_page(py::module_& module);
 void bind_alfworld_panel(py::module_& module);
 void bind_alfworld(py::module_& module);
 void bind_alfworld_picture(py::module_& module);
 void bind_kernel_vectors(py::module_& module);
+void bind_webshop(py::module_& module);
 
 }  // namespace vldac::bind

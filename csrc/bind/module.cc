@@ -12,8 +12,10 @@ PYBIND11_MODULE(_core, module) {
   vldac::bind::bind_cards(module);
   vldac::bind::bind_miniworld(module);
   vldac::bind::bind_scene(module);
+  vldac::bind::bind_webshop_page(module);
   vldac::bind::bind_alfworld_panel(module);
   vldac::bind::bind_alfworld(module);
   vldac::bind::bind_alfworld_picture(module);
   vldac::bind::bind_kernel_vectors(module);
+  vldac::bind::bind_webshop(module);
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import vldac
 from vldac import _core
 
-SPECIAL = ("__init__", "__dlpack__", "__dlpack_device__")
+SPECIAL = ("__init__", "__len__", "__dlpack__", "__dlpack_device__")
 
 
 def stubbed() -> dict[str, list[str] | None]:
