@@ -159,6 +159,26 @@ class GenerateAlfworldArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerateWebshopArguments:
+    """Write a WebShop of invented products: upstream's three files, which its own loader reads too.
+
+    items_shuffle.json (products), items_ins_v2.json (attributes, machine-written instructions), items_human_ins.json
+    (instructions in the manner of upstream's annotators).
+    """
+
+    out: Path
+    """Folder of the files, to be used as data=DIR. Files that are there are refused."""
+    num: int = 1000
+    """Products to write; product i depends on the seed and i alone."""
+    seed: int = 0
+    """Another seed gives other products."""
+    goals: Literal["full", "short"] = "full"
+    """full: instructions of a sentence or two. short: up to 24 plain things in four colors, goals of a few words."""
+    overwrite: Switch = False
+    """Replace these three files; nothing else is ever removed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecipesArguments:
     """List the recipes, or print one."""
 

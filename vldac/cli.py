@@ -32,6 +32,7 @@ commands
   eval --checkpoint DIR                     success rate and return on held-out episodes
   envs                                      list the environments
   envs generate-alfworld --out DIR          write ALFWorld games for the 120 real floor plans
+  envs generate-webshop --out DIR           write a WebShop of invented products
   play ENV                                  answer the prompt the model sees
   view RUN                                  write the trajectory page of a run (HTML)
   report RUN                                write the curves and the report of a run
@@ -170,6 +171,8 @@ _OPTIONS_IN_LIST = 8  # environments with more are shown in full one at a time
 def _envs(argv: Sequence[str]) -> int:
     if argv[:1] == ["generate-alfworld"]:
         return _generate_alfworld(argv[1:])
+    if argv[:1] == ["generate-webshop"]:
+        return _generate_webshop(argv[1:])
     from vldac.arguments import EnvsArguments, parse
 
     chosen = parse(EnvsArguments, argv, prog="vldac envs").env
@@ -202,6 +205,16 @@ def _generate_alfworld(argv: Sequence[str]) -> int:
 
     arguments = parse(GenerateAlfworldArguments, argv, prog="vldac envs generate-alfworld")
     from vldac.envs.alfworld.command import run
+
+    run(arguments)
+    return 0
+
+
+def _generate_webshop(argv: Sequence[str]) -> int:
+    from vldac.arguments import GenerateWebshopArguments, parse
+
+    arguments = parse(GenerateWebshopArguments, argv, prog="vldac envs generate-webshop")
+    from vldac.envs.webshop.command import run
 
     run(arguments)
     return 0

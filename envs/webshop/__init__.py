@@ -1,0 +1,1 @@
+"""WebShop: the shop that ships with the package, its generator, scripted shoppers."""
