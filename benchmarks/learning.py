@@ -206,9 +206,8 @@ def train(
         if done.returncode:
             raise SystemExit(f"vldac train ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     text = log.read_text(encoding="utf-8")
-    episodes = int(options.get("eval.episodes", "200"))
     start, said = evaluations(folder)
-    end = evaluate(folder, episodes)
+    end = evaluate(folder, said["episodes"])
     if {key: said[key] for key in end} != end:
         raise SystemExit(f"the checkpoint on disk does not play like the run that wrote it: {said} against {end}")
     wall, cpu = map(float, re.findall(r"^wall_s (\S+) cpu_s (\S+)$", text, re.M)[-1])
