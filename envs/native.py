@@ -129,7 +129,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         """(width, height) in pixels. Raises EnvError where there is no picture, which a model could not play."""
         if self._key is None:
             raise EnvError(
-                expected="an environment with pictures", got=f"{self.env_id}, whose observations are numbers",
+                expected="an environment with pictures", got=f"{self.env_id}, whose observations have none",
                 where="image_size", do="choose another environment, or play it from Python",
             )  # fmt: skip
         return self.config.image_size
