@@ -185,6 +185,9 @@ class Run:
         self.trainer.rollout.should_stop = self.signals.should_stop
         self.trainer.policy.budget.say = self.progress.message
         say(f"kernels:      {self.trainer.policy.kernel_choice}")
+        panel = getattr(self.trainer.env, "panel", None)
+        if panel is not None:
+            say(f"games:        {panel.summary()}")
         trackers = config.log or (("tensorboard",) if importlib.util.find_spec("tensorboard") else ())
         self.writer = MetricsWriter(self.folder, trackers)
         self.seconds["start"] = time.perf_counter() - tick
@@ -357,6 +360,10 @@ class Run:
         write_report(folder)
         if trajectory_updates(folder):
             say(f"trajectories: {write_view(folder)}")
+        left_out: list[tuple[str, str]] = getattr(self.trainer.env, "left_out", list)()
+        if left_out:
+            path, reason = left_out[-1]
+            say(f"games left out, the others were played: {len(left_out)}, the last {path}: {reason}")
         best = self.checkpoints / "best"
         say(f"curve:        {folder / 'plots' / 'curve.png'}\nreport:       {folder / 'report.html'}")
         say(f"checkpoint:   {self.checkpoints / 'last'}")

@@ -12,8 +12,11 @@ import pytest
 from vldac.envs.alfworld.generate import generate
 from vldac.envs.alfworld.options import GeneratorOptions
 
+from vldac.configuration import load_config
 from vldac.envs import make
 from vldac.errors import EnvError
+from vldac.progress import make_progress
+from vldac.run import run
 
 NUM = 24
 
@@ -244,3 +247,20 @@ def test_both_layers_play_the_same(folder: Path) -> None:
         commands = [own[int(rng.integers(len(own)))] for own in known]
         ours, theirs = fast.step(commands), generic.step(commands)
         assert ours[0]["text"] == theirs[0]["text"] and (ours[1] == theirs[1]).all()
+
+
+def test_a_run_says_which_games_it_plays_and_how_many_it_left_out(small: Path, tmp_path: Path) -> None:
+    shutil.copytree(small, tmp_path / "data")
+    (torn, *_) = sorted((tmp_path / "data").rglob("game.tw-pddl"))
+    torn.write_bytes(torn.read_bytes()[:900])
+    settings = {
+        "env.options": {"data": str(tmp_path / "data")}, "env.num_envs": 4, "env.image_size": (28, 28), "rollout.steps_per_update": 8,
+        "optim.num_updates": 1, "optim.epochs": 1, "optim.minibatch_steps": 8, "tiny.clone_updates": 1, "tiny.clone_batch": 2,
+        "tiny.hidden_size": 64, "tiny.clone_samples": 8, "eval.episodes": 0, "rollout.max_new_tokens": 4,
+    }  # fmt: skip
+    said: list[str] = []
+    progress = make_progress(1)
+    progress.message = said.append  # type: ignore[method-assign]
+    run(load_config("quickstart-alfworld", settings), tmp_path / "run", progress=progress)
+    assert any(line.startswith("games:        11 games of train (11 pick)") and "left out 1" in line for line in said)
+    assert any(line.startswith("games left out, the others were played: 1") and str(torn) in line for line in said)
