@@ -1,5 +1,7 @@
 #include "envs/alfworld/json.h"
 
+#include "core/utf8.h"
+
 namespace vldac::alfworld {
 namespace {
 
@@ -145,24 +147,6 @@ class Reader {
     return value;
   }
 
-  static void append_utf8(std::string& out, uint32_t code) {
-    if (code < 0x80) {
-      out += static_cast<char>(code);
-    } else if (code < 0x800) {
-      out += static_cast<char>(0xC0 | code >> 6);
-      out += static_cast<char>(0x80 | (code & 0x3F));
-    } else if (code < 0x10000) {
-      out += static_cast<char>(0xE0 | code >> 12);
-      out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-      out += static_cast<char>(0x80 | (code & 0x3F));
-    } else {
-      out += static_cast<char>(0xF0 | code >> 18);
-      out += static_cast<char>(0x80 | (code >> 12 & 0x3F));
-      out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-      out += static_cast<char>(0x80 | (code & 0x3F));
-    }
-  }
-
   void escape(std::string& out) {
     char c = at_ < text_.size() ? text_[at_] : '\0';
     ++at_;
@@ -186,22 +170,7 @@ class Reader {
       if (low < 0xDC00 || low >= 0xE000) fail("expected the second half of a surrogate pair");
       code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
     }
-    append_utf8(out, code);
-  }
-
-  // Bytes of one UTF-8 character at at_, or an error.
-  size_t utf8_size() const {
-    auto byte = [&](size_t i) { return at_ + i < text_.size() ? static_cast<unsigned char>(text_[at_ + i]) : 0u; };
-    unsigned lead = byte(0);
-    size_t size = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-    bool is_good = size > 0;
-    for (size_t i = 1; i < size; ++i) is_good = is_good && (byte(i) & 0xC0) == 0x80;
-    if (lead == 0xE0) is_good = is_good && byte(1) >= 0xA0;
-    if (lead == 0xED) is_good = is_good && byte(1) < 0xA0;
-    if (lead == 0xF0) is_good = is_good && byte(1) >= 0x90;
-    if (lead == 0xF4) is_good = is_good && byte(1) < 0x90;
-    if (!is_good) fail("expected UTF-8");
-    return size;
+    append_code_point(out, code);
   }
 
   std::string string() {
@@ -217,7 +186,8 @@ class Reader {
       } else if (static_cast<unsigned char>(c) < 0x20) {
         fail("expected the end of a string, got a control character");
       } else {
-        size_t size = utf8_size();
+        size_t size = utf8_length(text_.substr(at_));
+        if (size == 0) fail("expected UTF-8");
         value.append(text_.substr(at_, size));
         at_ += size;
       }

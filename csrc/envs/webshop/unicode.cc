@@ -45,29 +45,6 @@ bool is_final_sigma(std::string_view text, size_t sigma, size_t after) {
 
 }  // namespace
 
-size_t first_bad_utf8(std::string_view text) {
-  size_t at = 0;
-  while (at < text.size()) {
-    auto byte = [&](size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
-    unsigned first = byte(0);
-    if (first < 0x80) {
-      ++at;
-      continue;
-    }
-    size_t more = first >= 0xc2 && first < 0xe0 ? 1 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xf0 && first < 0xf5 ? 3 : 0;
-    if (more == 0) return at;
-    for (size_t i = 1; i <= more; ++i)
-      if ((byte(i) & 0xc0) != 0x80) return at;
-    unsigned second = byte(1);
-    // Overlong forms, surrogates, and what lies beyond U+10FFFF.
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second >= 0xa0) || (first == 0xf0 && second < 0x90) ||
-        (first == 0xf4 && second >= 0x90))
-      return at;
-    at += more + 1;
-  }
-  return std::string_view::npos;
-}
-
 uint32_t next_code_point(std::string_view text, size_t& at) {
   auto first = static_cast<unsigned char>(text[at]);
   if (first < 0x80) return ++at, first;
@@ -77,24 +54,6 @@ uint32_t next_code_point(std::string_view text, size_t& at) {
   for (size_t i = 1; i <= more; ++i) code = code << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3fu);
   at += more + 1;
   return code;
-}
-
-void append_code_point(std::string& out, uint32_t code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xc0 | code >> 6);
-    out += static_cast<char>(0x80 | (code & 0x3f));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xe0 | code >> 12);
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (code & 0x3f));
-  } else {
-    out += static_cast<char>(0xf0 | code >> 18);
-    out += static_cast<char>(0x80 | (code >> 12 & 0x3f));
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (code & 0x3f));
-  }
 }
 
 size_t num_code_points(std::string_view text) {

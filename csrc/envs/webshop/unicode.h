@@ -7,14 +7,15 @@
 #include <string>
 #include <string_view>
 
+#include "core/utf8.h"
+
 namespace vldac::webshop {
 
-// The offset of the first byte that is no UTF-8, or npos.
-size_t first_bad_utf8(std::string_view text);
+using vldac::append_code_point;
+using vldac::first_bad_utf8;
 
 // The code point at `at`, which moves behind it. Of invalid bytes: one byte, U+FFFD.
 uint32_t next_code_point(std::string_view text, size_t& at);
-void append_code_point(std::string& out, uint32_t code);
 size_t num_code_points(std::string_view text);
 // At most `max_bytes` from the start, cut between two characters.
 std::string_view cut_utf8(std::string_view text, size_t max_bytes);
