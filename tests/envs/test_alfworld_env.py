@@ -90,6 +90,13 @@ def test_games_in_order_of_the_seed_are_each_played_once_and_random_ones_depend_
     assert one.reset(seed=9)[0]["text"] == other.reset(seed=9)[0]["text"]
 
 
+def test_white_space_around_a_command_costs_nothing(small: Path) -> None:
+    env = alfworld(small, 3, reward="vldac")
+    plain = env.reset(seed=0)[0]["text"]
+    obs, reward, *_ = env.step([" look\n", "\tinventory", "look "])
+    assert reward.tolist() == [0.0] * 3 and "Nothing happens." not in obs["text"] and obs["text"] != plain
+
+
 @pytest.mark.parametrize("reward", ["rl4vlm", "vldac", "increase"])
 def test_rewards_are_those_that_were_published_or_pay_an_increase_once(small: Path, reward: str) -> None:
     env = alfworld(small, 12, game_order="seed", reward=reward)

@@ -1,6 +1,7 @@
 #include "envs/alfworld/alfworld_env.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace vldac::alfworld {
 
@@ -64,22 +65,20 @@ void AlfworldEnv::reset(Context& context) {
                                            : static_cast<uint64_t>(context.rng.integers(0, static_cast<int64_t>(count)));
   bool is_told_by_people = human_goals_ > 0 && context.rng.uniform() < human_goals_;
   auto index = static_cast<size_t>(number);
-  panel_->game(index);  // the one that is played may be a later one
+  auto game = panel_->game(index);  // the one that is played may be a later one
   auto goals = static_cast<int64_t>(panel_->entry(index).human_goals.size());
-  begin(index, is_told_by_people && goals > 0 ? context.rng.integers(0, goals) : -1);
+  begin(index, std::move(game), is_told_by_people && goals > 0 ? context.rng.integers(0, goals) : -1);
 }
 
-void AlfworldEnv::begin(size_t index, int64_t goal) {
-  size_t found = index;
-  auto game = panel_->game(found);
+void AlfworldEnv::begin(size_t index, std::shared_ptr<const Game> game, int64_t goal) {
   if (game != game_) {
     player_ = play(game, layer_);
-    game_ = game;
+    game_ = std::move(game);
     painter_.reset();
   }
   player_->reset();
   index_ = index, goal_ = goal;
-  task_ = goal < 0 ? game->task_text() : sentence(panel_->entry(index).human_goals[static_cast<size_t>(goal)]);
+  task_ = goal < 0 ? game_->task_text() : sentence(panel_->entry(index).human_goals[static_cast<size_t>(goal)]);
   opening_.assign(player_->text());
   size_t at = opening_.rfind(kTaskIs);
   if (goal >= 0 && at != std::string::npos) opening_.replace(at + kTaskIs.size(), std::string::npos, task_ + ".");
@@ -92,17 +91,8 @@ double AlfworldEnv::share() const {
   return now.all ? static_cast<double>(now.met) / now.all : player_->won() ? 1.0 : 0.0;
 }
 
-bool AlfworldEnv::is_admissible(std::string_view command) const {
-  auto known = player_->commands();
-  auto found = std::lower_bound(known.begin(), known.end(), command, [](const Symbol* one, std::string_view other) { return one->text < other; });
-  return found != known.end() && (*found)->text == command;
-}
-
 StepResult AlfworldEnv::step_command(std::string_view command, Context&) {
-  while (!command.empty() && command.back() == ' ') command.remove_suffix(1);
-  while (!command.empty() && command.front() == ' ') command.remove_prefix(1);
-  double penalty = is_admissible(command) ? 0.0 : 1.0;
-  player_->step(command);
+  double penalty = player_->step(command) ? 0.0 : 1.0;
   is_opening_ = 0;
   bool won = player_->won();
   double now = share(), reward = 0.0;
@@ -177,7 +167,7 @@ void AlfworldEnv::load(Bytes& in) {
   auto best = in.get<double>();
   auto is_opening = in.get_within<uint8_t>(0, 1);
   if (!(best >= 0.0 && best <= 1.0)) throw std::invalid_argument("environment state is altered");
-  begin(index, goal);
+  begin(index, std::move(game), goal);
   player_->load(in);
   best_share_ = best;
   is_opening_ = is_opening;

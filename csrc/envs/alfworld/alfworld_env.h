@@ -44,9 +44,8 @@ class AlfworldEnv final : public Env {
   void load(Bytes& in) override;
 
  private:
-  void begin(size_t index, int64_t goal);
+  void begin(size_t index, std::shared_ptr<const Game> game, int64_t goal);
   double share() const;
-  bool is_admissible(std::string_view command) const;
 
   std::shared_ptr<Panel> panel_;
   Layer layer_;

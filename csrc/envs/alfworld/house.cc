@@ -28,7 +28,7 @@ class House final : public Player {
     refresh();
   }
 
-  void step(std::string_view command) override {
+  bool step(std::string_view command) override {
     command = stripped(command);
     auto found = std::lower_bound(numbers_.begin(), numbers_.end(), command, [&](uint16_t number, std::string_view text) {
       return std::string_view(tables_.commands[number].symbol->text) < text;
@@ -36,9 +36,10 @@ class House final : public Player {
     text_.clear();
     if (found == numbers_.end() || tables_.commands[*found].symbol->text != command) {
       text_ = "Nothing happens.";
-      return;
+      return false;
     }
     if (act(tables_.commands[*found])) refresh();
+    return true;
   }
 
   const RoomState& state() const override { return state_; }

@@ -67,18 +67,19 @@ class Interpreter final : public Player {
     refresh();
   }
 
-  void step(std::string_view command) override {
+  bool step(std::string_view command) override {
     command = stripped(command);
     auto found = std::lower_bound(commands_.begin(), commands_.end(), command,
                                   [](const Symbol* symbol, std::string_view text) { return std::string_view(symbol->text) < text; });
     if (found == commands_.end() || (*found)->text != command) {
       text_ = "Nothing happens.";
-      return;
+      return false;
     }
     const Operator& op = rules_.operators[choices_[static_cast<size_t>(found - commands_.begin())].op];
     apply(op);
     phrase_.feedback(rules_.named[op.named], text_);
     refresh();
+    return true;
   }
 
   const RoomState& state() const override { return state_; }

@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "envs/alfworld/player.h"
+
 namespace vldac::alfworld {
 
 Panel::Panel(std::vector<Entry> entries, size_t max_loaded) : entries_(std::move(entries)), max_loaded_(max_loaded), slots_(entries_.size()) {
@@ -26,6 +28,7 @@ std::shared_ptr<const Game> Panel::load(size_t index) {
   try {
     slot.game = Game::load(entries_[index].path);
     if (slot.game->solvable() == false) throw GameError(entries_[index].path + ": the game cannot be won, as it says itself (solvable)");
+    if (!slot.game->house()) play(slot.game, Layer::kGeneric);  // it may be read and yet have rules that cannot be played
   } catch (const std::exception& error) {
     slot.game = nullptr;
     slot.is_left_out = true;

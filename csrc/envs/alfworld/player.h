@@ -23,8 +23,9 @@ class Player {
 
   // The state at the game's start. text() is then the whole opening, the task in it.
   virtual void reset() = 0;
-  // A command that is not admissible (white space around it apart) leaves everything as it is; text() is then "Nothing happens.".
-  virtual void step(std::string_view command) = 0;
+  // Whether the command was admissible, white space around it apart. One that is not leaves everything as it is; text() is then
+  // "Nothing happens.".
+  virtual bool step(std::string_view command) = 0;
   virtual const RoomState& state() const = 0;
   virtual bool is_fast() const = 0;
   // What load() goes on from, text included. load() throws std::invalid_argument for bytes that no save() of this game wrote, and then
