@@ -490,7 +490,7 @@ def masked_whiten(values: NDArray[Any], mask: NDArray[np.bool_], unbiased: bool,
 def alfworld_keep_panel(
     number: int, paths: Sequence[str], human_goals: Sequence[Sequence[str]], max_loaded: int
 ) -> None:
-    """Make games known to ALFWorld environments by a number; one that is known already stays as it is."""
+    """Make games known to ALFWorld environments by a number; the same games in other places take its place."""
 
 def num_symbols() -> int:
     """Texts that observations share in this process, such as commands."""

@@ -180,6 +180,15 @@ def test_a_game_that_cannot_be_read_is_left_out_counted_and_the_others_are_playe
     env.close()
 
 
+def test_the_same_games_in_another_place_are_read_there(small: Path, tmp_path: Path) -> None:
+    shutil.copytree(small, tmp_path / "old")
+    first = alfworld(tmp_path / "old", 2).reset(seed=0)[0]["text"]
+    (tmp_path / "old").rename(tmp_path / "new")
+    env = alfworld(tmp_path / "new", 12, game_order="seed")
+    env.reset(seed=0)
+    assert not env.left_out() and alfworld(tmp_path / "new", 2).reset(seed=0)[0]["text"] == first
+
+
 def test_where_no_game_can_be_read_the_error_names_the_first(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "data")
     for game in (tmp_path / "data").rglob("game.tw-pddl"):

@@ -71,7 +71,7 @@ void keep_panel(int64_t number, std::vector<Entry> entries, size_t max_loaded) {
   Shelf& kept = shelf();
   std::lock_guard lock(kept.mutex);
   auto& place = kept.panels[number];
-  if (!place) place = std::make_shared<Panel>(std::move(entries), max_loaded);
+  if (!place || !place->is_of(entries)) place = std::make_shared<Panel>(std::move(entries), max_loaded);
 }
 
 std::shared_ptr<Panel> find_panel(int64_t number) {

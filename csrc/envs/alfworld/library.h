@@ -19,6 +19,7 @@ namespace vldac::alfworld {
 struct Entry {
   std::string path;
   std::vector<std::string> human_goals = {};
+  bool operator==(const Entry&) const = default;
 };
 
 class Panel {
@@ -30,6 +31,7 @@ class Panel {
   Panel(std::vector<Entry> entries, size_t max_loaded);
   size_t size() const { return entries_.size(); }
   const Entry& entry(size_t index) const { return entries_[index]; }
+  bool is_of(const std::vector<Entry>& entries) const { return entries == entries_; }
   // The first game from `index` on (the first follows the last) that can be read; index becomes its own. Which one it is depends on
   // the files alone. Throws std::runtime_error, with what is wrong, where none can be read.
   std::shared_ptr<const Game> game(size_t& index);
@@ -54,7 +56,7 @@ class Panel {
 };
 
 // Environments are made from numbers: a panel is known by one, which its maker derives from the games' contents, so that it is the same
-// in every process. Panels are kept for as long as the process lives; one that is there already stays as it is.
+// in every process. Panels are kept for as long as the process lives; one of the same games in other places takes the old one's place.
 void keep_panel(int64_t number, std::vector<Entry> entries, size_t max_loaded);
 // Throws std::invalid_argument for a number that no panel has.
 std::shared_ptr<Panel> find_panel(int64_t number);
