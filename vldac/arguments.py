@@ -138,7 +138,7 @@ class GenerateAlfworldArguments:
     """train and valid_seen share floor plans and no goal; valid_unseen has the first six floor plans of each room."""
     seed: int = 0
     """Game i depends on the seed, the split and i alone."""
-    tasks: tuple[str, ...] = ("pick", "look", "clean", "heat", "cool", "two")
+    tasks: tuple[str, ...] = ("pick", "look", "clean", "heat", "cool", "pick_two")
     """Tasks by short or full name; they take turns."""
     rooms: tuple[str, ...] = ("Kitchen", "LivingRoom", "Bedroom", "Bathroom")
     """Kinds of rooms."""

@@ -16,11 +16,10 @@ from pathlib import Path
 
 from vldac.envs.alfworld.game import Game, make_game
 from vldac.envs.alfworld.options import GeneratorOptions
-from vldac.envs.alfworld.tables import SPLITS, Split
+from vldac.envs.alfworld.tables import DATA_FOLDER, SPLITS, Split
 
 from vldac.errors import ConfigError, nearest
 
-DATA_FOLDER = "json_2.1.1"  # upstream's name of the folder that holds the splits
 _MARK = "generator.json"  # in a split's folder that was made here: what with
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vldac.envs.alfworld.tables import load_facts
+from vldac.envs.alfworld.tables import TASK_NAMES, full_task_name, load_facts
 
 from vldac.errors import ConfigError, nearest
 
@@ -14,15 +14,6 @@ Wording = Literal["new", "old"]
 Difficulty = Literal["full", "small"]
 MAX_STEPS = 50  # upstream's horizon
 
-TASK_NAMES = {
-    "pick": "pick_and_place_simple",
-    "look": "look_at_obj_in_light",
-    "clean": "pick_clean_then_place_in_recep",
-    "heat": "pick_heat_then_place_in_recep",
-    "cool": "pick_cool_then_place_in_recep",
-    "two": "pick_two_obj_and_place",
-}
-"""Short names of the six tasks, in the order of upstream's numbers 1 to 6."""
 ROOMS = ("Kitchen", "LivingRoom", "Bedroom", "Bathroom")
 # Portable objects of 474 released games, fewest and most but for single outliers.
 _NUM_OBJECTS = {"Kitchen": (32, 60), "LivingRoom": (13, 32), "Bedroom": (17, 32), "Bathroom": (12, 25)}
@@ -51,7 +42,7 @@ class GeneratorOptions:
     """new: "move X to Y", as games since 0.4.0. old: "put X in/on Y", and no help command."""
 
     def __post_init__(self) -> None:
-        _check_words("tasks", self.tasks, [*TASK_NAMES, *TASK_NAMES.values()])
+        _check_words("tasks", self.tasks, [*TASK_NAMES, "two", *TASK_NAMES.values()])
         _check_words("rooms", self.rooms, ROOMS)
         _check_words("wording", (self.wording,), ("new", "old"))
         _check_words("difficulty", (self.difficulty,), ("full", "small"))
@@ -74,7 +65,7 @@ class GeneratorOptions:
     @property
     def full_tasks(self) -> tuple[str, ...]:
         """The tasks by their full names."""
-        return tuple(TASK_NAMES.get(task, task) for task in self.tasks)
+        return tuple(full_task_name(task) for task in self.tasks)
 
     def object_bounds(self, room: str) -> tuple[int, int]:
         """Return the fewest and most objects of a room."""

@@ -16,20 +16,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from vldac.envs.alfworld.tables import DATA_FOLDER, SPLITS, TASK_NAMES, full_task_name
 
 from vldac.errors import EnvError, nearest
-
-DATA_FOLDER = "json_2.1.1"
-SPLITS = ("train", "valid_seen", "valid_unseen")
-TASK_TYPES = {
-    "pick": "pick_and_place_simple",
-    "look": "look_at_obj_in_light",
-    "clean": "pick_clean_then_place_in_recep",
-    "heat": "pick_heat_then_place_in_recep",
-    "cool": "pick_cool_then_place_in_recep",
-    "pick_two": "pick_two_obj_and_place",
-}
-"""Upstream's names of the six tasks by the short ones."""
 
 _T = TypeVar("_T")
 _GAME, _TRAJECTORY = "game.tw-pddl", "traj_data.json"
@@ -57,7 +46,7 @@ class Panel:
     def counts(self) -> dict[str, int]:
         """Games by the short name of their task, tasks without any included."""
         found = Counter(self.task_types)
-        return {short: found[name] for short, name in TASK_TYPES.items()}
+        return {short: found[name] for short, name in TASK_NAMES.items()}
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -103,7 +92,7 @@ def find_games(split: str, *, data: str | Path | None = None, tasks: Sequence[st
     A game that cannot be read, or is not known to be solvable, is left out and counted. Raises EnvError for an unknown split or
     task, where the data is not, and where no game is left.
     """
-    wanted = {_task_name(task) for task in tasks} or set(TASK_TYPES.values())
+    wanted = {_task_name(task) for task in tasks} or set(TASK_NAMES.values())
     root = _root(split, data)
     digest = hashlib.sha256()
     paths: list[str] = []
@@ -116,7 +105,7 @@ def find_games(split: str, *, data: str | Path | None = None, tasks: Sequence[st
             if "movable" in relative or "Sliced" in relative:
                 raise _LeftOut("movable receptacle or sliced object, which upstream leaves out")
             trajectory = _decoded(folder / _TRAJECTORY, _Trajectory)[0]
-            if trajectory.task_type not in TASK_TYPES.values():
+            if trajectory.task_type not in TASK_NAMES.values():
                 raise _LeftOut(f"unknown task: {trajectory.task_type}")
             if trajectory.task_type not in wanted:
                 continue
@@ -167,11 +156,11 @@ def _decoded(path: Path, kind: type[_T]) -> tuple[_T, bytes]:
 
 
 def _task_name(task: str) -> str:
-    name = TASK_TYPES.get(task, task)
-    if name not in TASK_TYPES.values():
-        known = [*TASK_TYPES, *TASK_TYPES.values()]
+    name = full_task_name(task)
+    if name not in TASK_NAMES.values():
+        known = [*TASK_NAMES, *TASK_NAMES.values()]
         raise EnvError(
-            expected=f"tasks of {', '.join(TASK_TYPES)} (or upstream's names){nearest(task, known)}", got=repr(task),
+            expected=f"tasks of {', '.join(TASK_NAMES)} (or upstream's names){nearest(task, known)}", got=repr(task),
             where="ALFWorld's tasks", do="correct it",
         )  # fmt: skip
     return name

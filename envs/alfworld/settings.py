@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vldac.envs.alfworld.panel import TASK_TYPES, Panel, find_games
+from vldac.envs.alfworld.panel import Panel, find_games
 
 from vldac import _core
 from vldac.errors import EnvError, nearest
@@ -113,7 +113,7 @@ def _panel(options: Mapping[str, Any], where: str) -> Panel:
     seed = int(_number(chosen["games_seed"], 0, 2**53, f"{where}, games_seed"))
     difficulty = _word(chosen["difficulty"], ("full", "small"), f"{where}, difficulty")
     wording = _word(chosen["wording"], ("new", "old"), f"{where}, wording")
-    extra: dict[str, Any] = {"tasks": tuple(TASK_TYPES.get(task, task) for task in tasks)} if tasks else {}
+    extra: dict[str, Any] = {"tasks": tasks} if tasks else {}
     rooms = _names(chosen["rooms"], "rooms")
     extra |= {"rooms": rooms} if rooms else {}
     for name in ("objects", "receptacles"):

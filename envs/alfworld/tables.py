@@ -15,6 +15,24 @@ from typing import Literal
 
 Split = Literal["train", "valid_seen", "valid_unseen"]
 SPLITS: tuple[Split, ...] = ("train", "valid_seen", "valid_unseen")
+DATA_FOLDER = "json_2.1.1"
+"""Upstream's name of the folder that holds the splits."""
+TASK_NAMES = {
+    "pick": "pick_and_place_simple",
+    "look": "look_at_obj_in_light",
+    "clean": "pick_clean_then_place_in_recep",
+    "heat": "pick_heat_then_place_in_recep",
+    "cool": "pick_cool_then_place_in_recep",
+    "pick_two": "pick_two_obj_and_place",
+}
+"""Upstream's names of the six tasks by the short ones, in the order of upstream's numbers 1 to 6."""
+
+
+def full_task_name(task: str) -> str:
+    """Return upstream's name of a task that is named shortly, "two" for "pick_two" included; other words as they are."""
+    return TASK_NAMES.get("pick_two" if task == "two" else task, task)
+
+
 CELL_M = 0.25
 
 Pose = tuple[int, int, int, int]

@@ -23,11 +23,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from vldac.envs.alfworld.panel import find_games
+from vldac.envs.alfworld.settings import REWARDS
 
 from vldac.errors import EnvError, nearest
 
 ENV_ID = "vldac/ALFWorldThor-v0"
-REWARDS = ("success", "rl4vlm", "vldac", "increase")
 _NEVER = 1 << 30  # steps: the limit here is gymnasium's
 _CHARACTERS = string.printable
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vldac.envs.alfworld.panel import TASK_TYPES, find_games
+from vldac.envs.alfworld.panel import find_games
+from vldac.envs.alfworld.tables import TASK_NAMES
 
 from vldac.errors import EnvError
 
@@ -28,7 +29,7 @@ def write(
     folder = root / "json_2.1.1" / split / name / "trial_T1"
     folder.mkdir(parents=True)
     trajectory = {
-        "task_type": TASK_TYPES.get(task, task), "images": [{"high_idx": 0}], "pddl_params": {},
+        "task_type": TASK_NAMES.get(task, task), "images": [{"high_idx": 0}], "pddl_params": {},
         "turk_annotations": {"anns": [{"task_desc": goal, "votes": [1]} for goal in goals]},
     }  # fmt: skip
     (folder / "traj_data.json").write_text(json.dumps(trajectory), encoding="utf-8")
@@ -103,7 +104,7 @@ def test_a_file_that_is_not_utf8_is_left_out(tmp_path: Path) -> None:
 
 
 def test_tasks_are_chosen_by_either_name(tmp_path: Path) -> None:
-    for task in TASK_TYPES:
+    for task in TASK_NAMES:
         write(tmp_path, task, task=task)
     one = find_games("train", data=tmp_path, tasks=["pick_two", "look"])
     other = find_games("train", data=tmp_path, tasks=("look_at_obj_in_light", "pick_two_obj_and_place"))
