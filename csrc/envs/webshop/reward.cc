@@ -107,7 +107,8 @@ int Rewarder::count_options(std::span<const std::string_view> chosen, const Goal
   if (phrases_.size() < chosen.size()) phrases_.resize(chosen.size());
   for (size_t i = 0; i < chosen.size(); ++i) phrases_[i].assign(normalize_color(chosen[i]));
   int met = 0;
-  for (const auto& [group, value] : goal.options) {
+  for (const auto& option : goal.options) {
+    const auto &group = option.first, &value = option.second;  // no binding: clang 14 lets no lambda see one
     if (goal.has_groups) {
       // A pair of group and value: a colour word counts where it is one of the two, whole; else the pair is compared as it prints.
       auto color = std::find_if(std::begin(kColors), std::end(kColors), [&](std::string_view word) { return word == group || word == value; });
