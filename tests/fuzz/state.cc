@@ -2,13 +2,20 @@
 // registered environment. It must refuse them and change nothing, or go on: 20 steps, every observation, and what it took it must
 // save again as it is. One stream per environment goes on over its episodes, so that a damaged one is drawn from.
 // Input: environment, how many steps before the state is saved, then either edits (position, run, value) or the whole state.
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "core/pool.h"
+#include "envs/alfworld/library.h"
+#include "tests/cpp/alfworld_games.h"
 #include "tests/cpp/miniworld_assets.h"
 
 #define REQUIRE(condition)                                               \
@@ -40,11 +47,25 @@ class Input {
   size_t size_, at_ = 0;
 };
 
+// What an environment needs that has no defaults: ALFWorld a game.
+Options options_of(const EnvSpec& spec) {
+  if (spec.id != "ALFWorld-v0") return {};
+  constexpr int64_t kPanel = 1;
+  auto path = std::filesystem::temp_directory_path() / ("vldac-fuzz-" + std::to_string(::getpid()) + ".tw-pddl");
+  std::ofstream(path) << alfworld::kitchen_game(alfworld::kHeatGoal, "alfred");
+  alfworld::keep_panel(kPanel, {{path.string()}}, 1);
+  size_t first = 0;
+  alfworld::find_panel(kPanel)->game(first);  // kept in memory from here on
+  std::filesystem::remove(path);
+  return {{"panel", kPanel}};
+}
+
 class Bench {
  public:
   explicit Bench(const EnvSpec& spec)
-      : num_actions_(spec.action_names.size()),
-        pool_({.env_id = spec.id, .num_envs = kEnvs, .width = kWidth, .height = kHeight,
+      : is_text_(spec.is_text),
+        num_actions_(spec.action_names.size()),
+        pool_({.env_id = spec.id, .options = options_of(spec), .num_envs = kEnvs, .width = kWidth, .height = kHeight,
                .is_stream = true, .max_episode_steps = spec.max_episode_steps, .step_timeout = 2.0}) {}
 
   const std::string& state_after(int steps) {
@@ -72,6 +93,9 @@ class Bench {
     std::vector<int64_t> offsets;
     pool_.prompts(std::vector<int64_t>{0, 1}, text, offsets);
     pool_.visit([&](size_t, const Env& env) {
+      const Symbol* command = env.oracle_command();
+      auto known = env.commands();
+      REQUIRE(!command || std::find(known.begin(), known.end(), command) != known.end());
       int64_t expert = env.oracle_action();
       REQUIRE(expert >= -1 && expert < static_cast<int64_t>(num_actions_));
     });
@@ -80,6 +104,7 @@ class Bench {
 
  private:
   void step(int steps) {
+    if (is_text_) return step_in_words(steps);
     for (int t = 0; t < steps; ++t) {
       std::vector<int64_t> actions;
       for (uint64_t i = 0; i < kEnvs; ++i)
@@ -88,6 +113,19 @@ class Bench {
     }
   }
 
+  void step_in_words(int steps) {
+    BatchLease batch = pool_.observe();
+    for (int t = 0; t < steps; ++t) {
+      std::vector<std::string_view> commands(kEnvs);
+      for (uint64_t i = 0; i < kEnvs; ++i) {
+        const auto& known = batch->commands[i];
+        if (!known.empty()) commands[i] = known[counter_random(3, 1, i, static_cast<uint64_t>(t)) % known.size()]->text;
+      }
+      batch = pool_.step(commands);
+    }
+  }
+
+  bool is_text_;
   uint64_t num_actions_;
   Pool pool_;
   std::map<int, std::string> states_;
