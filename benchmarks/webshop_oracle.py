@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from webshop_upstream import nouns_by_rule
 
 HERE = Path(__file__).resolve().parent
 ACTIONS_PER_EPISODE = 14
+SPECIAL = ("<a>", "<c>", "<q>", "<r>")
+BUTTONS = {"back to search", "next >", "< prev", "description", "features", "reviews", "attributes", "buy now"}
 
 
 class Oracle:
@@ -51,9 +55,19 @@ class Oracle:
             raise RuntimeError(f"upstream's process ended (asked for {what}): is its interpreter complete?")
         return json.loads(line)
 
-    def load(self, folder: Path, *, human: bool, seed: int, length: str = "exact") -> None:
+    def load(
+        self,
+        folder: Path,
+        *,
+        human: bool,
+        seed: int,
+        length: str = "exact",
+        attributes_page: bool = False,
+        page_size: int = 10,
+    ) -> None:
         """Load a shop; goals are in upstream's shuffled order."""
-        answer = self.ask("load", folder=str(folder), human=human, seed=seed, length=length)
+        answer = self.ask("load", folder=str(folder), human=human, seed=seed, length=length, attributes_page=attributes_page,
+                          page_size=page_size)  # fmt: skip
         if "error" in answer:
             raise RuntimeError(answer["error"])
         self.goals, self.prices = answer["goals"], answer["prices"]
@@ -91,30 +105,64 @@ class Oracle:
         draw, clickables = rng.random(), available["clickables"]
         if draw < 0.08:
             return rng.choice(_bad_actions(rng, clickables))
-        if available["has_search_bar"] or draw < 0.12:
-            return f"search[{_query(rng, goal)}]"
+        if available["has_search_bar"] or draw < 0.12 or not clickables:
+            return f"search[{_special(rng, goal) if rng.random() < 0.04 else _query(rng, goal)}]"
         wanted = goal["goal_options"]
         good = [goal["asin"].lower(), *(wanted.values() if isinstance(wanted, dict) else wanted)]
         toward = [name for name in clickables if name in good]
         if toward and rng.random() < 0.5:
             return f"click[{rng.choice(toward)}]"
-        rare = {"buy now": 0.4, "back to search": 0.25}
+        rare = {"buy now": 0.4, "back to search": 0.25, "next >": 0.6}
         away = [name for name in clickables if rng.random() < rare.get(name, 1)] or clickables
-        name = rng.choice(away) if away else "buy now"
+        name = rng.choice(away)
         return f"click[{name.title() if rng.random() < 0.2 else name}]"
 
-    def play(self, rng: random.Random, number: int) -> tuple[list[str], list[dict[str, Any]]]:
-        """Play an episode with a goal; return the actions and what was seen, the first page included."""
-        seen, actions = [self.ask("reset", goal=number)], []
-        while len(actions) < ACTIONS_PER_EPISODE and not seen[-1]["done"]:
+    def play(self, rng: random.Random, number: int, *, after_end: float = 0.0) -> Episode:
+        """Play an episode with a goal; of those that end, a share of `after_end` is played on, as upstream allows."""
+        seen, actions, kinds = [self.ask("reset", goal=number)], list[str](), list[str]()
+        plays_on, crash = rng.random() < after_end, ""
+        while len(actions) < ACTIONS_PER_EPISODE and (plays_on or not seen[-1]["done"]):
             is_over = len(actions) > 6 and "buy now" in seen[-1]["available"]["clickables"] and rng.random() < 0.4
-            action = "click[Buy Now]" if is_over else self.draw_action(rng, self.goals[number], seen[-1]["available"])
+            if is_over:
+                action = "click[Buy Now]"
+            elif actions and rng.random() < 0.03:
+                action = rng.choice(actions)
+            else:
+                action = self.draw_action(rng, self.goals[number], seen[-1]["available"])
+            kind = f"{seen[-1]['page']}: {self._kind(action, seen[-1]['available']['clickables'], actions)}"
             answer = self.ask("step", action=action)
-            if "error" in answer:  # upstream crashed on it, and left its page as it was
-                continue
+            if "error" in answer:  # upstream's session is half changed now
+                crash = f"{kind}: {answer['error']}"
+                break
             actions.append(action)
+            kinds.append(kind)
             seen.append(answer)
-        return actions, seen
+        return Episode(seen=seen, actions=actions, kinds=kinds, crash=crash)
+
+    def _kind(self, action: str, clickables: list[str], actions: list[str]) -> str:
+        """Return what an action is to upstream on a page with these clickables, after these actions."""
+        parts = re.match(r"(.+)\[(.+)\]", action)
+        name, argument = parts.groups() if parts else (action, "")
+        argument = argument.lower()
+        if name == "search" and argument:
+            again = " again" if action in actions else ""
+            first = argument.split(" ")[0]
+            return (f"search[{first} ...]" if first in SPECIAL else "search") + again
+        if name == "click" and argument in clickables and argument != "search":
+            return argument if argument in BUTTONS else "a product" if argument.upper() in self.names else "an option"
+        return "invalid"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Episode:
+    """What was done, and what was seen: the first page, and one after each action."""
+
+    seen: list[dict[str, Any]]
+    actions: list[str]
+    kinds: list[str]
+    """of each action: "page: what" """
+    crash: str
+    """the kind of the action that ended it, and upstream's exception; empty where none did"""
 
 
 def _changed(rng: random.Random, text: str) -> str:
@@ -141,6 +189,15 @@ def _query(rng: random.Random, goal: dict[str, Any]) -> str:
     if draw < 0.06:
         return f"  {text}  [{text}] "
     return text.upper() if draw < 0.1 else text
+
+
+def _special(rng: random.Random, goal: dict[str, Any]) -> str:
+    """Return a query that upstream looks up; not <r>, which it answers at random."""
+    category, query = goal["category"], goal["query"]
+    return rng.choice([
+        f"<c> {category}", f"<c> {category} and more", f"<c>  {category}", "<c> nothing", "<c>", f"<C> {category}", f"<c>{category}",
+        f"<q> {query}", f"<q>  {query} ", f"<q> {query.title()}", "<q> nothing", "<q>", f"<a> {goal['attributes'][0]}", "<a>",
+    ])  # fmt: skip
 
 
 def _bad_actions(rng: random.Random, clickables: list[str]) -> list[str]:

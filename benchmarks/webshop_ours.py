@@ -17,7 +17,16 @@ ratio = _core.webshop_ratio
 class Ours:
     """Catalogue, goals and one session over the files of a folder."""
 
-    def __init__(self, folder: Path, *, human: bool = True, seed: int | None = None, length: str = "exact") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        human: bool = True,
+        seed: int | None = None,
+        length: str = "exact",
+        attributes_page: bool = False,
+        page_size: int = 10,
+    ) -> None:
         """Build the store; goals and a session are made where a seed of the process is given. `length`: exact or lucene."""
         with tempfile.TemporaryDirectory() as store:
             file = str(Path(store) / "shop.store")
@@ -28,7 +37,9 @@ class Ours:
         self.is_lossy = length == "lucene"
         if seed is not None:
             self.goals = _core.WebshopGoals(self.catalogue, human=human, compat=True, seed=seed)
-            self.session = _core.WebshopSession(self.goals, compat=True, lossy=self.is_lossy)
+            self.session = _core.WebshopSession(
+                self.goals, compat=True, lossy=self.is_lossy, show_attributes=attributes_page, page_size=page_size
+            )
 
     def search(self, query: str, k: int) -> list[str]:
         """Return the asins that a query finds, the best first."""
@@ -45,6 +56,10 @@ class Ours:
     def price(self, asin: str) -> float:
         """Return what a product costs."""
         return self.goals.price(asin)
+
+    def draws(self, count: int) -> list[int]:
+        """Return the goals that the first `count` sessions of a process get."""
+        return self.goals.draw_compat(count)
 
     def product(self, asin: str) -> dict[str, Any]:
         """Return a product's fields."""
