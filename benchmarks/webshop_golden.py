@@ -15,7 +15,7 @@ from typing import Any
 from vldac.envs.webshop.catalogue_maker import Product, make_products
 from vldac.envs.webshop.files import write_catalogue
 from webshop_hard import hard_products
-from webshop_oracle import Oracle
+from webshop_peer import Oracle
 from webshop_upstream import nouns_by_rule
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "envs" / "webshop" / "golden"

@@ -68,7 +68,7 @@ class Ours:
         return self.catalogue.product(index)
 
     def reward(self, call: dict[str, Any]) -> float:
-        """Return the reward of a direct call (webshop_oracle.py says what is in it)."""
+        """Return the reward of a direct call (webshop_peer.py says what is in it)."""
         product, goal, nouns = self.product(call["asin"]), call["goal"], call["nouns"]
         parts = _core.webshop_reward(
             product, goal, call["price"], list(call["options"].values()), nouns[product["name"]], nouns[goal["name"]]

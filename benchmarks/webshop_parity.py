@@ -13,8 +13,8 @@ pages   2,000 episodes: text, rich text, clickables, reward and end of every pag
         a page, 200 more in ten shops of difficult text
 golden  writes the files that the tests compare with, so that they need neither upstream nor thefuzz
 
-Both sides read the same files (--shop, or the shipped shop); ours runs in compat mode. Rows go to benchmarks/results. Exit code 1
-if a claim does not hold.
+Both sides read the same files (--shop, or the shipped shop); ours runs in compat mode. Rows go to
+benchmarks/results/webshop_parity_*.json. Exit code 1 if a claim does not hold.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ import webshop_golden
 from vldac.envs.webshop.files import shipped_shop, write_catalogue
 from webshop_bm25 import Index
 from webshop_hard import hard_products
-from webshop_oracle import Oracle
 from webshop_ours import Ours, ratio
+from webshop_peer import Oracle
 
 from vldac.provenance import commit, processor_name, versions
 
@@ -273,7 +273,7 @@ def write_row(arguments: argparse.Namespace, oracle: Oracle, runs: list[dict[str
     }  # fmt: skip
     folder = arguments.out or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"webshop_{arguments.what}.json"
+    path = folder / f"webshop_parity_{arguments.what}.json"
     path.write_text(json.dumps(row, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{'holds' if holds else 'DOES NOT HOLD'}: {path}")
     return holds
