@@ -14,8 +14,8 @@ import numpy as np
 
 from vldac import _core
 from vldac.actions import actions_of, fill_form, is_form, parse_actions, parse_command, resolve
-from vldac.seeding import PURPOSES
 
+_WORDS = 7  # purpose of the stream, as in vldac/seeding.py, which needs torch
 NOTHING = ""
 """The command that stands for none."""
 
@@ -95,5 +95,5 @@ def _filled(env: Any, form: str, env_id: int, seed: int, stream: int, counter: i
     """A form with words that environment `env_id` offers, drawn from (seed, stream, counter); None where it offers none."""
     if not hasattr(env, "random_words"):
         return None
-    number = _core.counter_random(seed, PURPOSES["words"], stream, counter)
+    number = _core.counter_random(seed, _WORDS, stream, counter)
     return fill_form(form, env.random_words(np.array([env_id]))[0], number)

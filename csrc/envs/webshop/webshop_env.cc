@@ -151,7 +151,7 @@ void WebshopEnv::facts(Facts& out) const {
       scratch_ += choice.value;
     }
   out.text("chosen", scratch_.empty() ? std::string_view("nothing") : std::string_view(scratch_));
-  out.text("task_type", goal.category);
+  out.text("task_type", goal.category);  // the department
   out.number("goal", static_cast<int64_t>(session_.goal_index()));
   out.number("attributes_met", parts.attributes_met);
   out.number("attributes", static_cast<int64_t>(goal.attributes.size()));
