@@ -13,6 +13,11 @@ class Played(Protocol):
     """What the files hold: ALFWorld's panel of games, WebShop's shop."""
 
     @property
+    def kind(self) -> str:
+        """What it is, in a word."""
+        ...
+
+    @property
     def left_out(self) -> tuple[tuple[str, str], ...]:
         """(where, why) of what is in the files and not played."""
         ...

@@ -66,6 +66,11 @@ class Shop:
     """52 bits of the contents: equal for equal shops, whatever the folder"""
     photos: _core.WebshopPhotos | None = field(default=None, repr=False)
 
+    @property
+    def kind(self) -> str:
+        """What it is, in a word."""
+        return "shop"
+
     def summary(self) -> str:
         """One line for people."""
         begin, end = self.goals.range(self.split)
