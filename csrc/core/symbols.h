@@ -29,7 +29,7 @@ class OwnSymbols {
   }
 
  private:
-  static constexpr size_t kMost = 8192;
+  static constexpr size_t kMost = 1024;
   std::unordered_map<std::string_view, const Symbol*> known_;
 };
 
