@@ -2,7 +2,8 @@
 
 Analyser: what Lucene's EnglishAnalyzer does with ordinary text (words, lower case, no possessive 's, no stop words, Porter stems).
 Score of a document: sum over the words of the query, each as often as it is there, of
-idf * tf / (tf + k1 * (1 - b + b * length / mean_length)), idf = ln(1 + (N - df + 0.5) / (df + 0.5)), as Lucene since 8.
+idf * tf / (tf + k1 * (1 - b + b * length / mean_length)), idf = ln(1 + (N - df + 0.5) / (df + 0.5)), as Lucene since 8, which
+counts documents with words alone.
 `length="lucene"` rounds lengths to what its one byte can hold. Equal scores keep document order.
 """
 
@@ -18,12 +19,16 @@ K1, B = 0.9, 0.4
 _STOP_WORDS = """a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to
 was will with"""
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-# Words as UAX #29 finds them in Latin text: letters and digits, joined by an apostrophe, full stop or colon between letters, by a
-# comma, full stop, semicolon or apostrophe between digits, and by underscores anywhere. Ideographs and hiragana stand alone.
-_ALONE = "\u3041-\u3096\u3400-\u4dbf\u4e00-\u9fff"
-_LETTER = rf"[^\W\d_{_ALONE}]"
-_JOINED = rf"(?:{_LETTER}|\d|_|(?<={_LETTER})['\u2018\u2019.:](?={_LETTER})|(?<=\d)[,.;'\u2018\u2019](?=\d))"
-_WORD = re.compile(rf"[{_ALONE}]|_*(?:{_LETTER}|\d){_JOINED}*")
+# Words as UAX #29 finds them: letters and digits, joined by an apostrophe, full stop or colon between letters, by a comma, full stop,
+# semicolon or apostrophe between digits, and by underscores anywhere; marks and soft hyphens belong to what they follow.
+# Ideographs and hiragana stand alone, katakana stick to katakana; figures that are no digits (\u00b2, \u00bd) are no part of a word.
+_ALONE, _KATAKANA = "\u3041-\u3096\u3400-\u4dbf\u4e00-\u9fff", "\u30a1-\u30fa\u30fc-\u30ff"
+_FIGURES = "\u00b2\u00b3\u00b9\u00bc-\u00be\u2070\u2074-\u2079\u2080-\u2089\u2150-\u215f\u2460-\u249b\u2776-\u2793"
+_MARKS = "[\u0300-\u036f\u00ad\u200c\u200d\ufe0f]*"
+_LETTER, _DIGIT = rf"[^\W\d_{_ALONE}{_KATAKANA}{_FIGURES}]{_MARKS}", rf"\d{_MARKS}"
+_PART = rf"(?:{_LETTER}(?:['\u2018\u2019.:]{_MARKS}{_LETTER})*|{_DIGIT}(?:[,.;'\u2018\u2019]{_MARKS}{_DIGIT})*)"
+_LINES, _RUN = rf"(?:_{_MARKS})", rf"(?:(?:{_PART})+|(?:[{_KATAKANA}]{_MARKS})+)"
+_WORD = re.compile(rf"[{_ALONE}]{_MARKS}|{_LINES}*{_RUN}(?:{_LINES}+{_RUN})*{_LINES}*")
 
 
 def analyse(text: str) -> list[str]:
@@ -48,14 +53,15 @@ class Index:
             total += len(terms)
             for term, count in Counter(terms).items():
                 self.postings[term].append((place, count))
-        self.mean_length = total / max(1, sum(n > 0 for n in self.lengths))
+        self.num_documents = sum(n > 0 for n in self.lengths)
+        self.mean_length = total / max(1, self.num_documents)
 
     def scores(self, query: str) -> dict[int, float]:
         """Return the score of each document that has a word of the query."""
         found: dict[int, float] = defaultdict(float)
         for term, times in Counter(analyse(query)).items():
             postings = self.postings.get(term, [])
-            idf = math.log(1 + (len(self.ids) - len(postings) + 0.5) / (len(postings) + 0.5))
+            idf = math.log(1 + (self.num_documents - len(postings) + 0.5) / (len(postings) + 0.5))
             for place, count in postings:
                 norm = K1 * (1 - B + B * self.lengths[place] / self.mean_length)
                 found[place] += times * idf * count / (count + norm)

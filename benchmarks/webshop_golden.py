@@ -14,11 +14,13 @@ from typing import Any
 
 from vldac.envs.webshop.catalogue_maker import Product, make_products
 from vldac.envs.webshop.files import write_catalogue
-from webshop_oracle import Oracle
+from webshop_hard import hard_products
+from webshop_peer import Oracle
 from webshop_upstream import nouns_by_rule
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "envs" / "webshop" / "golden"
 SEED = 20
+NUM_HARD = 20
 NUM_GENERATED, NUM_PAIRS, NUM_REWARDS, NUM_EPISODES = 30, 1000, 200, 8
 ODD_PAIRS = (
     ("", ""), ("", "a"), ("!!!", "a"), ("A-B c", "a b c"), ("a_b", "a b"), ("caf\u00e9", "caf"), ("\u4e2d\u6587", "\u4e2d"),
@@ -52,14 +54,12 @@ def write(oracle: Oracle) -> None:
     _save("reward", [row for kind in ("synthetic", "human") for row in goals.pop(f"{kind}_rewards")])
     _save("goals", goals)
     oracle.ask("nouns", table={})
-    episodes = []
     odd = [number for number, goal in enumerate(oracle.goals) if goal["asin"].startswith("ODD")]
-    for turn in range(NUM_EPISODES):
-        number = rng.choice(odd if turn % 2 else range(len(oracle.goals)))
-        actions, seen = oracle.play(rng, number)
-        episodes.append({"goal": number, "actions": actions, "seen": seen})
-    nouns = {asin: nouns_by_rule(name) for asin, name in oracle.names.items()}
-    _save("episodes", {"nouns": nouns, **{str(turn): episode for turn, episode in enumerate(episodes)}})
+    numbers = [rng.choice(odd if turn % 2 else range(len(oracle.goals))) for turn in range(NUM_EPISODES)]
+    _save_episodes("episodes", oracle, rng, numbers)
+    write_catalogue(GOLDEN / "hard", hard_products(SEED, NUM_HARD), overwrite=True)
+    oracle.load(GOLDEN / "hard", human=True, seed=SEED, attributes_page=True)
+    _save_episodes("hard_episodes", oracle, rng, [rng.randrange(NUM_HARD) for _ in range(NUM_EPISODES)])
     queries = [
         "potato chips",
         "women's running shoes",
@@ -72,6 +72,14 @@ def write(oracle: Oracle) -> None:
         "a.b.c 3.5 1,000",
     ]
     _save("search", {length: _found(oracle, folder, length, queries) for length in ("exact", "lucene")})
+
+
+def _save_episodes(name: str, oracle: Oracle, rng: random.Random, numbers: list[int]) -> None:
+    episodes: dict[str, Any] = {"nouns": {asin: nouns_by_rule(name) for asin, name in oracle.names.items()}}
+    for turn, number in enumerate(numbers):
+        episode = oracle.play(rng, number)
+        episodes[str(turn)] = {"goal": number, "actions": episode.actions, "seen": episode.seen}
+    _save(name, episodes)
 
 
 def _found(oracle: Oracle, folder: Path, length: str, queries: list[str]) -> list[dict[str, Any]]:

@@ -17,7 +17,16 @@ ratio = _core.webshop_ratio
 class Ours:
     """Catalogue, goals and one session over the files of a folder."""
 
-    def __init__(self, folder: Path, *, human: bool = True, seed: int | None = None, length: str = "exact") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        human: bool = True,
+        seed: int | None = None,
+        length: str = "exact",
+        attributes_page: bool = False,
+        page_size: int = 10,
+    ) -> None:
         """Build the store; goals and a session are made where a seed of the process is given. `length`: exact or lucene."""
         with tempfile.TemporaryDirectory() as store:
             file = str(Path(store) / "shop.store")
@@ -28,7 +37,9 @@ class Ours:
         self.is_lossy = length == "lucene"
         if seed is not None:
             self.goals = _core.WebshopGoals(self.catalogue, human=human, compat=True, seed=seed)
-            self.session = _core.WebshopSession(self.goals, compat=True, lossy=self.is_lossy)
+            self.session = _core.WebshopSession(
+                self.goals, compat=True, lossy=self.is_lossy, show_attributes=attributes_page, page_size=page_size
+            )
 
     def search(self, query: str, k: int) -> list[str]:
         """Return the asins that a query finds, the best first."""
@@ -46,6 +57,10 @@ class Ours:
         """Return what a product costs."""
         return self.goals.price(asin)
 
+    def draws(self, count: int) -> list[int]:
+        """Return the goals that the first `count` sessions of a process get."""
+        return self.goals.draw_compat(count)
+
     def product(self, asin: str) -> dict[str, Any]:
         """Return a product's fields."""
         index = self.catalogue.find(asin)
@@ -53,7 +68,7 @@ class Ours:
         return self.catalogue.product(index)
 
     def reward(self, call: dict[str, Any]) -> float:
-        """Return the reward of a direct call (webshop_oracle.py says what is in it)."""
+        """Return the reward of a direct call (webshop_peer.py says what is in it)."""
         product, goal, nouns = self.product(call["asin"]), call["goal"], call["nouns"]
         parts = _core.webshop_reward(
             product, goal, call["price"], list(call["options"].values()), nouns[product["name"]], nouns[goal["name"]]

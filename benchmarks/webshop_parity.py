@@ -7,13 +7,14 @@
 
 ratio   token-set ratio of 1,000,000 pairs, half of them scored 80 to 90, against thefuzz 0.19.0 without python-Levenshtein
 search  best 50 of 2,000 queries against BM25 in plain Python (exact and Lucene's lengths), and its scores against bm25s
-goals   all goals, human and synthetic, in upstream's order, with every field, for several seeds of the process
+goals   all goals, human and synthetic, in upstream's order, with every field, and 1,000 draws, for several seeds of the process
 reward  200,000 direct calls, with the same noun lists on both sides
-pages   2,000 episodes: text, rich text, clickables, reward and end of every page
+pages   2,000 episodes: text, rich text, clickables, reward and end of every page; 200 more with the page of attributes and 4 products
+        a page, 200 more in ten shops of difficult text
 golden  writes the files that the tests compare with, so that they need neither upstream nor thefuzz
 
-Both sides read the same files (--shop, or the shipped shop); ours runs in compat mode. Rows go to benchmarks/results. Exit code 1
-if a claim does not hold.
+Both sides read the same files (--shop, or the shipped shop); ours runs in compat mode. Rows go to
+benchmarks/results/webshop_parity_*.json. Exit code 1 if a claim does not hold.
 """
 
 from __future__ import annotations
@@ -23,23 +24,26 @@ import json
 import os
 import random
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import webshop_golden
-from vldac.envs.webshop.files import shipped_shop
+from vldac.envs.webshop.files import shipped_shop, write_catalogue
 from webshop_bm25 import Index
-from webshop_oracle import Oracle
+from webshop_hard import hard_products
 from webshop_ours import Ours, ratio
+from webshop_peer import Oracle
 
 from vldac.provenance import commit, processor_name, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 COUNTS = {"ratio": 1_000_000, "search": 2_000, "goals": 5, "reward": 200_000, "pages": 2_000, "golden": 0}
-REWARD_BATCH = 2_000
+REWARD_BATCH, DRAWS = 2_000, 1_000
+HARD_SHOPS, HARD_PRODUCTS = 10, 25
 GOAL_FIELDS = (
     "asin",
     "category",
@@ -156,6 +160,10 @@ def compare_goals(oracle: Oracle, arguments: argparse.Namespace) -> list[dict[st
                     differences.compare(ours[field], theirs[field], seed, number, field)
             for asin, price in oracle.prices.items():
                 differences.compare(shop.price(asin), price, seed, asin, "price")
+            for number, (ours, theirs) in enumerate(
+                zip(shop.draws(DRAWS), oracle.ask("draws", count=DRAWS), strict=True)
+            ):
+                differences.compare(ours, theirs, seed, "draw", number)
         runs.append({"what": _kind(human), "goals": len(oracle.goals), **differences.facts()})
     return runs
 
@@ -181,26 +189,62 @@ def compare_reward(oracle: Oracle, arguments: argparse.Namespace) -> list[dict[s
 
 def compare_pages(oracle: Oracle, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Play the same actions on both sides; every page must be equal in full."""
-    runs = []
-    for human in (True, False):
-        oracle.load(arguments.shop, human=human, seed=arguments.seed)
-        shop, rng = Ours(arguments.shop, human=human, seed=arguments.seed), random.Random(arguments.seed)
-        oracle.ask("nouns", table=shop.nouns(oracle.names.values()))
-        differences, counts = Differences(), Counter[str]()
-        for _ in range(arguments.count // 2):
-            number = int(rng.random() * len(oracle.goals))
-            actions, seen = oracle.play(rng, number)
-            ours = shop.reset(number)
-            for step, theirs in enumerate(seen):
-                if step:
-                    ours = shop.step(actions[step - 1])
-                counts["pages"] += 1
-                counts["purchases"] += theirs["done"]
-                counts["reward 1"] += theirs["reward"] == 1
-                if not all(differences.compare(ours[key], theirs[key], key, number, actions[:step]) for key in ours):
-                    break
-        runs.append({"what": _kind(human), "episodes": arguments.count // 2, **differences.facts(), **counts})
+    half, tenth = arguments.count // 2, arguments.count // 10
+    runs = [
+        _play_episodes(oracle, arguments.shop, arguments.seed, half, human=True),
+        _play_episodes(oracle, arguments.shop, arguments.seed, half, human=False),
+        _play_episodes(oracle, arguments.shop, arguments.seed, tenth, human=True, attributes_page=True, page_size=4),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(HARD_SHOPS):
+            shop, seed = Path(folder) / str(number), arguments.seed + number
+            write_catalogue(shop, hard_products(seed, HARD_PRODUCTS))
+            how = {"human": number % 2 == 0, "attributes_page": number % 4 > 1}
+            runs.append(
+                _play_episodes(oracle, shop, seed, tenth // HARD_SHOPS, **how) | {"shop": f"difficult text, {seed}"}
+            )
     return runs
+
+
+def _play_episodes(
+    oracle: Oracle,
+    folder: Path,
+    seed: int,
+    count: int,
+    *,
+    human: bool,
+    attributes_page: bool = False,
+    page_size: int = 10,
+) -> dict[str, Any]:
+    """Play `count` episodes on both sides."""
+    oracle.load(folder, human=human, seed=seed, attributes_page=attributes_page, page_size=page_size)
+    shop = Ours(folder, human=human, seed=seed, attributes_page=attributes_page, page_size=page_size)
+    oracle.ask("nouns", table=shop.nouns(oracle.names.values()))
+    rng, differences = random.Random(seed), Differences()
+    pages, actions, crashes, rewards = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    for _ in range(count):
+        number = int(rng.random() * len(oracle.goals))
+        episode = oracle.play(rng, number, after_end=0.1)
+        actions.update(episode.kinds)
+        crashes.update([episode.crash] if episode.crash else [])
+        ours = shop.reset(number)
+        for step, theirs in enumerate(episode.seen):
+            if step:
+                ours = shop.step(episode.actions[step - 1])
+            pages[theirs["page"]] += 1
+            if theirs["done"]:
+                rewards["1" if theirs["reward"] == 1 else "0" if theirs["reward"] == 0 else "between"] += 1
+            before = (number, episode.actions[:step])
+            if not all([differences.compare(ours[key], theirs[key], key, *before) for key in ours]):
+                break
+    return {
+        "what": _kind(human), "episodes": count, "attributes_page": attributes_page, "page_size": page_size, **differences.facts(),
+        "pages": _sorted(pages), "rewards": _sorted(rewards), "actions": _sorted(actions), "upstream_crashes": _sorted(crashes),
+    }  # fmt: skip
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
 
 
 def _kind(human: bool) -> str:
@@ -210,7 +254,7 @@ def _kind(human: bool) -> str:
 CLAIMS = {
     "ratio": "0 different scores and 0 different decisions above 85; thefuzz 0.19.0, difflib, half of the pairs scored 80 to 90",
     "search": "the same 50 products in the same order as BM25 in plain Python, k1 0.9, b 0.4, equal scores in document order",
-    "goals": "every field of every goal and every price equal, in the same order (compat)",
+    "goals": "every field of every goal, every price and 1,000 weighted draws equal, in the same order (compat)",
     "reward": "the same double, with the same noun lists on both sides",
     "pages": "text, rich text, clickables in order, search bar, reward and end of every page equal (compat); same nouns, same BM25",
 }
@@ -229,7 +273,7 @@ def write_row(arguments: argparse.Namespace, oracle: Oracle, runs: list[dict[str
     }  # fmt: skip
     folder = arguments.out or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"webshop_{arguments.what}.json"
+    path = folder / f"webshop_parity_{arguments.what}.json"
     path.write_text(json.dumps(row, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{'holds' if holds else 'DOES NOT HOLD'}: {path}")
     return holds

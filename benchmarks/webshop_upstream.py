@@ -14,6 +14,7 @@ Protocol: one JSON request a line on stdin, {"do": name, ...}; one JSON answer a
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import json
 import os
@@ -57,6 +58,7 @@ class Upstream:
     """Upstream's modules and the one server and environment that are made of them."""
 
     def __init__(self, folder: Path) -> None:
+        self.digest = digest(folder)
         self.nouns: dict[str, list[str]] = {}
         self.index: Index | None = None
         self._install(folder)
@@ -67,6 +69,7 @@ class Upstream:
         self.env: Any = None
         self.other: Any = None
         self._cache_templates()
+        self._note_pages()
         self.engine.print("")  # rich draws from Python's random at its first use, and upstream prints while it loads
 
     def _install(self, folder: Path) -> None:
@@ -98,6 +101,20 @@ class Upstream:
             return str(templates[source].render(values))
 
         self.engine.render_template_string = render
+
+    def _note_pages(self) -> None:
+        """Keep the name of the page that was made last."""
+        make = self.site.map_action_to_html
+        names = {"start": "index", "search": "results", "click": "item", "click[Buy Now]": "done"}
+
+        def make_and_note(action: str, **values: Any) -> str:
+            html = make(action, **values)
+            self.page = names[action] if action in names else action[6:-1].lower()
+            if self.page == "results" and not values["products"]:
+                self.page = "empty results"
+            return str(html)
+
+        self.page, self.site.map_action_to_html = "", make_and_note
 
     def _parse_once(self) -> None:
         """Let the environment parse each page once; it would for each of its questions, and it only reads what it gets."""
@@ -137,6 +154,7 @@ class Upstream:
         names = ("thefuzz", "flask", "jinja2", "beautifulsoup4")
         levenshtein = "Levenshtein" in sys.modules
         return {name: metadata.version(name) for name in names} | {
+            "files": self.digest,
             "python": sys.version.split()[0],
             "python-Levenshtein": "in use" if levenshtein else "not in use",
         }
@@ -156,7 +174,7 @@ class Upstream:
         self.nouns = table
 
     def do_load(
-        self, folder: str, human: bool, seed: int, length: str = "exact", show_attributes: bool = False
+        self, folder: str, human: bool, seed: int, length: str, attributes_page: bool, page_size: int
     ) -> dict[str, Any]:
         """Load a catalogue, with Python's random seeded at `seed` before prices and ceilings are drawn; return the shuffled goals."""
         files = {
@@ -165,13 +183,14 @@ class Upstream:
         }
         for name, file in files.items():
             setattr(self.engine, name, str(Path(folder) / file))
+        self.engine.PRODUCT_WINDOW = page_size
         random.seed(seed)
         if human:
             self.engine.init_search_engine = lambda num_products=None: self
         self.site.init_search_engine = lambda num_products=None: self
         self.site.time.time = lambda: 0.0
         server = self.site.SimServer("http://127.0.0.1:3000", str(Path(folder) / "items_shuffle.json"), human_goals=human,
-                                     show_attrs=show_attributes)  # fmt: skip
+                                     show_attrs=attributes_page)  # fmt: skip
         self.env = self.site.WebAgentTextEnv(observation_mode="html", server=server, session="parity")
         self._parse_once()
         self.index, self.other = Index(self.do_documents(), length=length), None
@@ -180,6 +199,19 @@ class Upstream:
             "names": {p["asin"]: p["name"] for p in server.all_products},
             "options": {p["asin"]: p["options"] for p in server.all_products},
         }  # fmt: skip
+
+    def do_draws(self, count: int) -> list[int]:
+        """Return the goals of new sessions, as a process draws them that did nothing else since its goals were ready."""
+        server = self.env.server
+        places = {id(goal): place for place, goal in enumerate(server.goals)}
+        server.user_sessions.clear()
+        random.seed(233)
+        random.shuffle(list(range(len(server.goals))))
+        drawn = []
+        for _ in range(count):
+            self.env.reset()
+            drawn.append(places[id(server.user_sessions[self.env.session]["goal"])])
+        return drawn
 
     def do_reward(self, calls: list[dict[str, Any]]) -> list[list[Any]]:
         """Return reward and its parts of direct calls: asin, goal (its number or fields), price, options (group: value), nouns."""
@@ -230,12 +262,23 @@ class Upstream:
     def _seen(self, reward: float, is_done: bool) -> dict[str, Any]:
         html, env = self.env.state["html"], self.env
         text, rich = (env.convert_html_to_text(html, simple=is_simple) for is_simple in (True, False))
-        if is_done:
+        if self.page == "done":
             text, rich = without_bookkeeping(text, " [SEP] "), without_bookkeeping(rich, "\n")
         return {
             "reward": reward, "done": is_done, "text": text, "text_rich": rich, "available": env.get_available_actions(),
-            "url": env.state["url"],
+            "page": self.page,
         }  # fmt: skip
+
+
+def digest(folder: Path) -> str:
+    """Return the SHA-256 of the files that decide results, each as its path and its bytes."""
+    total = hashlib.sha256()
+    for part in ("engine", "envs", "templates", "utils.py"):
+        root = folder / "web_agent_site" / part
+        for file in sorted([root, *root.rglob("*")]):
+            if file.suffix in (".py", ".html"):
+                total.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    return f"sha256:{total.hexdigest()}"
 
 
 def without_bookkeeping(text: str, separator: str) -> str:

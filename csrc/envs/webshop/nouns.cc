@@ -9,32 +9,41 @@
 namespace vldac::webshop {
 namespace {
 
-// Words of product names that are no nouns, or name no kind of thing; sorted.
 // clang-format off
+// Words that are no nouns however they are written. Of other words in title case, as product names have them, spaCy's small model takes
+// almost every one for a (proper) noun. Sorted.
+constexpr std::string_view kFunction[] = {
+    "a", "about", "above", "after", "all", "also", "an", "and", "any", "are", "around", "as", "at", "be", "but", "by", "can",
+    "each", "for", "from", "if", "in", "into", "is", "it", "its", "more", "most", "no", "nor", "not", "of", "off", "on", "one",
+    "or", "our", "out", "over", "per", "so", "than", "that", "the", "their", "then", "these", "they", "this", "those", "to",
+    "under", "up", "very", "via", "was", "we", "with", "without", "you", "your"};
+// Words that are no nouns in lower case. Sorted.
 constexpr std::string_view kOther[] = {
-    "about", "above", "added", "adjustable", "adult", "all", "also", "and", "any", "are", "around", "artificial", "assorted",
-    "authentic", "automatic", "available", "baked", "basic", "be", "beautiful", "beige", "best", "better", "big", "black", "blue",
-    "bold", "breathable", "bright", "brown", "by", "can", "casual", "cheap", "classic", "clean", "clear", "cm", "cold",
-    "comfortable", "comfy", "compatible", "complete", "cool", "cordless", "crisp", "cruelty", "curved", "cute", "dairy", "dark",
-    "decorative", "deep", "delicious", "deluxe", "different", "digital", "disposable", "double", "dried", "dry", "durable",
-    "easy", "elastic", "electric", "elegant", "extra", "fashionable", "fast", "fat", "fine", "firm", "fit", "fits", "fl", "flat",
-    "foldable", "for", "free", "fresh", "friendly", "from", "full", "funny", "genuine", "gluten", "gold", "golden", "good",
-    "gray", "great", "green", "grey", "handmade", "hands", "happy", "hard", "healthy", "heavy", "high", "hot", "ideal", "in",
-    "inch", "inches", "indoor", "inner", "into", "is", "it", "its", "keto", "kosher", "large", "lasting", "lb", "lbs", "light",
-    "lightweight", "little", "long", "loose", "low", "luxury", "machine", "made", "makes", "matte", "medium", "men", "mens",
-    "metallic", "mid", "mini", "ml", "mm", "modern", "more", "most", "multi", "multicolor", "multiple", "natural", "navy", "new",
-    "nice", "no", "non", "not", "of", "off", "official", "oil", "old", "on", "one", "only", "open", "or", "orange", "organic",
-    "original", "ounce", "ounces", "our", "out", "outdoor", "over", "oversized", "oz", "pc", "pcs", "perfect", "permanent",
-    "personalized", "pink", "plain", "plus", "portable", "pound", "powerful", "premium", "pretty", "printed", "professional",
-    "pure", "purple", "quick", "quiet", "rapid", "raw", "real", "rechargeable", "red", "regular", "removable", "replaceable",
-    "resistant", "reusable", "rich", "ripped", "round", "rustic", "safe", "scented", "seamless", "sensitive", "set", "sexy",
-    "sheer", "short", "silver", "simple", "single", "size", "skinny", "sleek", "slim", "small", "smart", "smooth", "soft",
-    "solid", "special", "square", "steel", "sterile", "stretch", "stretchy", "strong", "sturdy", "stylish", "super", "sweet",
-    "synthetic", "tall", "teal", "that", "the", "their", "these", "thick", "thin", "this", "tight", "to", "traditional", "travel",
-    "trendy", "ultra", "under", "unisex", "universal", "unscented", "up", "upgraded", "usable", "use", "used", "value", "various",
-    "vegan", "versatile", "very", "vintage", "warm", "was", "washable", "waterproof", "we", "wet", "white", "wide", "wild",
-    "wired", "wireless", "with", "without", "women", "womens", "x", "xl", "xx", "xxl", "yellow", "you", "your", "youth", "zero"};
+    "added", "adjustable", "adult", "artificial", "assorted", "authentic", "automatic", "available", "baked", "basic", "beautiful",
+    "beige", "best", "better", "big", "black", "blue", "bold", "breathable", "bright", "brown", "casual", "cheap", "classic",
+    "clean", "clear", "cm", "cold", "comfortable", "comfy", "compatible", "complete", "cool", "cordless", "crisp", "curved", "cute",
+    "dark", "decorative", "deep", "delicious", "deluxe", "different", "digital", "disposable", "double", "dried", "dry", "durable",
+    "easy", "elastic", "electric", "elegant", "extra", "fashionable", "fast", "fine", "firm", "fit", "fits", "fl", "flat",
+    "foldable", "free", "fresh", "friendly", "full", "funny", "genuine", "gluten", "golden", "good", "gray", "great", "green",
+    "grey", "handmade", "hands", "happy", "hard", "healthy", "heavy", "high", "hot", "ideal", "inch", "inches", "indoor", "inner",
+    "keto", "kosher", "large", "lasting", "lb", "lbs", "light", "lightweight", "little", "long", "loose", "low", "luxury", "made",
+    "makes", "matte", "medium", "men", "mens", "metallic", "mid", "mini", "ml", "mm", "modern", "multi", "multicolor", "multiple",
+    "natural", "navy", "new", "nice", "official", "old", "only", "open", "orange", "organic", "original", "ounce", "ounces",
+    "outdoor", "oversized", "oz", "pc", "pcs", "perfect", "permanent", "personalized", "pink", "plain", "plus", "portable", "pound",
+    "powerful", "premium", "pretty", "printed", "professional", "pure", "purple", "quick", "quiet", "rapid", "raw", "real",
+    "rechargeable", "red", "regular", "removable", "replaceable", "resistant", "reusable", "rich", "ripped", "round", "rustic",
+    "safe", "scented", "seamless", "sensitive", "sexy", "sheer", "short", "silver", "simple", "single", "skinny", "sleek", "slim",
+    "small", "smart", "smooth", "soft", "solid", "special", "square", "sterile", "stretch", "stretchy", "strong", "sturdy",
+    "stylish", "super", "sweet", "synthetic", "tall", "teal", "thick", "thin", "tight", "traditional", "trendy", "ultra", "unisex",
+    "universal", "unscented", "upgraded", "usable", "used", "value", "various", "vegan", "versatile", "vintage", "warm", "washable",
+    "waterproof", "wet", "white", "wide", "wild", "wired", "wireless", "women", "womens", "x", "xl", "xx", "xxl", "yellow", "youth",
+    "zero"};
 // clang-format on
+
+template <size_t N>
+bool is_among(const std::string_view (&words)[N], std::string_view word) {
+  return std::binary_search(std::begin(words), std::end(words), word);
+}
 
 }  // namespace
 
@@ -44,9 +53,11 @@ void nouns_by_rule(std::string_view name, std::vector<std::string>& out) {
     if (count == out.size()) out.emplace_back();
     out[count].clear();
     append_lower(out[count], word);
-    const std::string& text = out[count];
-    bool has_digit = std::any_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (text.size() < 2 || has_digit || std::binary_search(std::begin(kOther), std::end(kOther), std::string_view(text))) return;
+    std::string_view text = out[count];
+    auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (std::all_of(text.begin(), text.end(), is_digit) || is_among(kFunction, text)) return;
+    bool is_lower = text == word;
+    if (is_lower && (text.size() < 2 || std::any_of(text.begin(), text.end(), is_digit) || is_among(kOther, text))) return;
     ++count;
   };
   size_t start = 0, at = 0;

@@ -92,6 +92,8 @@ Session::Outcome Session::step(std::string_view action) {
 }
 
 void Session::find_special(std::string_view kind, std::string_view words) {
+  // Upstream splits at blanks, and reads one piece of a category's name.
+  if (settings_.is_compat && kind == "<c>" && !words.empty()) words = words.substr(1, words.find(' ', 1) - 1);
   words = strip(words);
   size_t most = settings_.is_compat ? shop_.catalogue->size() : kMaxResults;
   if (kind != "<r>") {

@@ -162,11 +162,11 @@ void Session::build_sub() {
     if (!settings_.is_compat) page_.add(BlockKind::kText, "There are no reviews yet.");
     return;
   }
-  Block& list = page_.add(BlockKind::kList);
   const std::vector<std::string_view>& lines = sub_ == 1 ? item_.bullets : item_.attributes;
+  Block* list = lines.empty() ? nullptr : &page_.add(BlockKind::kList);
   for (size_t i = 0; i < lines.size(); ++i) {
-    if (i) list.text += '\n';
-    list.text += lines[i];
+    if (i) list->text += '\n';
+    list->text += lines[i];
   }
   if (sub_ == 1) return;
   page_.add(BlockKind::kHeading, item_.category);
