@@ -13,21 +13,17 @@ Rows go to benchmarks/results. Exit code 1 if a target is missed.
 from __future__ import annotations
 
 import argparse
-import json
-import random
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from rows import in_pool, in_turns, resident, through_python, write_row
 
 from vldac import _core
 from vldac.envs import make
-from vldac.provenance import commit, processor_name, versions
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 TARGETS = {"pool": 500_000.0, "python": 300_000.0, "generic": 10_000.0, "ego_300x300": 1_000.0}
 """Environment steps per second of one core."""
 MAX_RESET_MS, MAX_LOAD_MS, MAX_GROWTH_BYTES = 1.0, 20.0, 8 * 2**20
@@ -46,21 +42,7 @@ def speed(arguments: argparse.Namespace) -> bool:
         "schematic_300x300": lambda: in_pool(env("schematic", envs), max(1, arguments.steps // 400)),
         "panel_300x300": lambda: in_pool(env("panel", envs), max(1, arguments.steps // 400)),
     }
-    rates: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(arguments.rounds):
-        for name, play in sides.items():
-            steps, seconds = play()
-            rates[name].append(steps / seconds)
-    figures = {name: {"steps_per_s": statistics.median(own), "rounds": own} for name, own in rates.items()}
-    holds = True
-    for name, found in figures.items():
-        target = TARGETS.get(name)
-        met = target is None or found["steps_per_s"] >= target
-        holds &= met
-        print(
-            f"{name:20} {found['steps_per_s']:12,.0f} steps/s" + (f"   target {target:,.0f}" if target else ""),
-            flush=True,
-        )
+    figures, holds = in_turns(sides, arguments.rounds, TARGETS)
     write_row(
         "alfworld_speed", {"num_envs": envs, "games": _GAMES, "figures": figures, "targets": TARGETS, "is_met": holds}
     )
@@ -73,33 +55,6 @@ def env(picture: str, num_envs: int, **options: Any) -> Any:
     made.reset(seed=0)
     made._pool.play_commands(60, 1)  # games are loaded, memory has its size
     return made
-
-
-def in_pool(made: Any, steps: int) -> tuple[int, float]:
-    """(steps, seconds of processor time) without Python between steps."""
-    rounds = max(1, steps // made.num_envs)
-    tick = time.process_time()
-    made._pool.play_commands(rounds, 2)
-    seconds = time.process_time() - tick
-    made.close()
-    return rounds * made.num_envs, seconds
-
-
-def through_python(made: Any, steps: int) -> tuple[int, float]:
-    """The same with lists of strings in and out."""
-    rounds, draw = max(1, steps // made.num_envs), random.Random(0).random
-    info = made.reset(seed=0)[1]
-    known, texts, seconds = info["admissible_commands"], 0, 0.0
-    for _ in range(rounds):
-        chosen = [own[int(draw() * len(own))] for own in known]  # the policy's part: not timed
-        tick = time.process_time()
-        obs, _, _, _, info = made.step(chosen)
-        known = info["admissible_commands"]
-        texts += len(obs["text"])
-        seconds += time.process_time() - tick
-    made.close()
-    assert texts == rounds * made.num_envs
-    return texts, seconds
 
 
 def load(arguments: argparse.Namespace) -> bool:
@@ -155,21 +110,6 @@ def soak(arguments: argparse.Namespace) -> bool:
     print(f"growth after the first tenth: {growth / 2**20:.2f} MiB")
     write_row("alfworld_soak", {"marks": marks, "growth_bytes": growth, "is_met": holds})
     return holds
-
-
-def resident() -> int:
-    """Bytes of the process in memory."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096
-
-
-def write_row(name: str, row: dict[str, Any]) -> None:
-    """Keep one result, with what it was measured on."""
-    row |= {
-        "commit": commit(ROOT), "command": f"python benchmarks/alfworld.py {' '.join(sys.argv[1:])}",
-        "processor": processor_name(), "versions": versions(), "time": time.strftime("%Y-%m-%d %H:%M"),
-    }  # fmt: skip
-    (RESULTS / f"{name}.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:

@@ -46,10 +46,11 @@ def public_options(spec: _core.EnvSpec) -> list[_core.EnvOption]:
 
 def described_options(spec: _core.EnvSpec) -> list[str]:
     """Return one line per option that callers may set."""
-    if spec.id == "ALFWorld-v0":
-        from vldac.envs.alfworld.settings import HELP
+    from vldac.envs.file_worlds import option_help
 
-        return [f"{name}: {text}" for name, text in HELP.items()]
+    told = option_help(spec.id)
+    if told is not None:
+        return [f"{name}: {text}" for name, text in told.items()]
     return [f"{option.name}={option.initial:g}: {option.help}" for option in public_options(spec)]
 
 

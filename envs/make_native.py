@@ -8,6 +8,7 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 from vldac.envs.catalogue import native_options, native_spec
+from vldac.envs.file_worlds import choose
 from vldac.envs.native import PATCH_DTYPES, NativeConfig, NativeVectorEnv
 from vldac.envs.prompts import styles
 from vldac.envs.vector_arguments import mode_of
@@ -99,14 +100,8 @@ def make_native(
         from vldac.envs.miniworld.options import upstream_options
 
         image_size, view, window, options = upstream_options(spec, options, image_size)
-    panel = None
-    if env_id == "ALFWorld-v0":
-        from vldac.envs.alfworld.settings import choose
-
-        chosen = choose(options, task)
-        panel, numbers = chosen.panel, chosen.numbers
-    else:
-        numbers = native_options(spec, options)
+    chosen = choose(env_id, options, task)
+    numbers = native_options(spec, options) if chosen is None else chosen.numbers
     known = {option.name for option in spec.options}
     if "task" in known:
         numbers["task"] = float(task == "vldac")
@@ -129,7 +124,7 @@ def make_native(
             max_ring_bytes=max_ring_bytes, may_caller_step=may_caller_step, image_format=image_format,
             image_spec=_image_spec(image_spec), options=numbers, textures=drawn_with,
             failure_reward=math.nan if failure_reward is None else failure_reward,
-            render_mode=render_mode, view=view, window_size=window, panel=panel,
+            render_mode=render_mode, view=view, window_size=window, panel=None if chosen is None else chosen.played,
         )
     )  # fmt: skip
 

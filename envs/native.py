@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from vldac.envs.catalogue import native_spec
+from vldac.envs.file_worlds import Played
 from vldac.envs.info import BatchInfo
 from vldac.envs.prompts import messages, template
 from vldac.envs.text_steps import TextSteps
@@ -70,8 +71,8 @@ class NativeConfig:
     """what `render` shows: "agent" or "top" """
     window_size: tuple[int, int] | None = None
     """(width, height) of `render`; None: image_size"""
-    panel: Any = None
-    """the games of ALFWorld (`vldac.envs.alfworld.panel.Panel`)"""
+    panel: Played | None = None
+    """what its files hold (ALFWorld's `panel.Panel`, WebShop's `shop.Shop`); None: it has none"""
 
 
 class NativeVectorEnv(TextSteps, VectorEnv):
@@ -110,7 +111,7 @@ class NativeVectorEnv(TextSteps, VectorEnv):
         self.textures = config.textures
         """The set of textures and meshes that pictures are drawn with, None where there are none."""
         self.panel = config.panel
-        """The games that are played, None where there are none."""
+        """The games or the shop that is played, None where there are no files."""
         self._is_same_step = config.autoreset_mode is AutoresetMode.SAME_STEP
         self._key = ("pixel_values" if emitter else "image") if spec.observation(config.options) == "image" else None
         modes = ["rgb_array"] if self._key else []
@@ -238,10 +239,28 @@ class NativeVectorEnv(TextSteps, VectorEnv):
             return self._pool.facts()
 
     def commands(self, env_ids: np.ndarray | None = None) -> list[list[str]]:
-        """The admissible commands of text environments now, sorted, per environment; those asked for must not be in flight."""
+        """The admissible commands of text environments now, per environment; those asked for must not be in flight.
+
+        A command with "<words>" in it stands for all that have other words there.
+        """
         self._need_text("commands")
         with _translated("commands"):
             return self._pool.commands(self._ids(env_ids))
+
+    def random_words(self, env_ids: np.ndarray | None = None) -> list[str]:
+        """Texts to take words from for a command with "<words>", per environment, for those who play at random."""
+        self._need_text("random_words")
+        with _translated("random_words"):
+            return self._pool.words(self._ids(env_ids))
+
+    def locate(self, commands: Sequence[str], env_ids: np.ndarray | None = None) -> np.ndarray:
+        """Where commands point to on the present pictures: [R, 4] int64 (x, y, width, height) pixels, -1 where nowhere.
+
+        WebShop's point to what they click.
+        """
+        self._need_text("locate")
+        with _translated("locate"):
+            return self._pool.locate(self._ids(env_ids), commands, *self.image_size)
 
     def oracle_commands(self) -> list[str]:
         """Commands of a scripted expert, one per text environment. Raises EnvError where it has none, or knows no way on."""
@@ -355,10 +374,11 @@ class NativeVectorEnv(TextSteps, VectorEnv):
             return self._pool.fault_count()
 
     def left_out(self) -> list[tuple[str, str]]:
-        """Games of the panel that are not played, and why: those left out from the start, and those met since."""
+        """What the files hold and is not played, and why: games or rows left out from the start, and games met since."""
         if self.panel is None:
             return []
-        return [*self.panel.left_out, *_core.alfworld_left_out(int(self.config.options["panel"]))]
+        games = self.config.options.get("panel")
+        return [*self.panel.left_out, *([] if games is None else _core.alfworld_left_out(int(games)))]
 
     def get_state(self) -> bytes:
         """Every environment's state and random stream; `set_state` restores it bit for bit. Nothing may be in flight."""

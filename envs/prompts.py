@@ -8,8 +8,9 @@ from typing import Any
 
 from vldac.envs.alfworld import prompts as alfworld
 from vldac.envs.miniworld import prompts as miniworld
+from vldac.envs.webshop import prompts as webshop
 
-_ALFWORLD = "ALFWorld-v0"
+_ALFWORLD, _WEBSHOP = "ALFWorld-v0", "WebShop-v0"
 _PAPER = {
     "gym_cards/NumberLine-v0": (
         "You see a number line game: a target number and a current number. Move the current number to the target. "
@@ -58,8 +59,9 @@ _SHORT = {
 
 def styles(env_id: str) -> tuple[str, ...]:
     """Return the names of an environment's prompts."""
-    more = miniworld.VERSIONS if miniworld.is_miniworld(env_id) else alfworld.STYLES if env_id == _ALFWORLD else ()
-    return ("paper", "short", *more)
+    if miniworld.is_miniworld(env_id):
+        return ("paper", "short", *miniworld.VERSIONS)
+    return ("paper", "short", *{_ALFWORLD: alfworld.STYLES, _WEBSHOP: webshop.STYLES}.get(env_id, ()))
 
 
 def accepts_numbers(env_id: str) -> bool:
@@ -76,6 +78,8 @@ def template(env_id: str, style: str, actions: Sequence[str]) -> str:
         return miniworld.template(env_id, style, actions)
     if env_id == _ALFWORLD:
         return alfworld.template(style)
+    if env_id == _WEBSHOP:
+        return webshop.template(style)
     return (_SHORT if style == "short" else _PAPER).get(env_id, "")
 
 

@@ -49,7 +49,7 @@ class Batch:
         """What the observations say, of text environments; else empty."""
 
     def commands(self) -> list[list[str]]:
-        """Admissible commands with those texts, sorted; equal ones are the same object."""
+        """Admissible commands with those texts; equal ones are the same object."""
 
     def final_text(self, row: int) -> str | None:
         """The text at the end of the episode that ended; None elsewhere."""
@@ -119,7 +119,13 @@ class Pool:
 
     def send_commands(self, commands: Sequence[str], env_ids: NDArray[np.int64]) -> None: ...
     def commands(self, env_ids: NDArray[np.int64]) -> list[list[str]]:
-        """Admissible now, sorted, per environment; equal texts are the same object."""
+        """Admissible now, per environment; equal texts are the same object."""
+
+    def words(self, env_ids: NDArray[np.int64]) -> list[str]:
+        """Where those who play at random find words for a command with "<words>" in it."""
+
+    def locate(self, env_ids: NDArray[np.int64], commands: Sequence[str], width: int, height: int) -> NDArray[np.int64]:
+        """What commands point to on pictures of that size: [R, 4] (x, y, width, height) pixels, -1 where nothing."""
 
     def oracle_commands(self) -> list[str | None]: ...
     def play_commands(self, rounds: int, seed: int) -> int:
@@ -513,6 +519,14 @@ def parse_buffer(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """The same for UTF-8 bytes [N], text i being data[offsets[i]:offsets[i + 1]]; offsets [R + 1]."""
 
+def parse_commands(
+    texts: Sequence[str], names: ActionNames, mode: str
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], list[str]]:
+    """As `parse_actions`, and what was said where the action is a name with "<words>" in it, else ""."""
+
+def fill_form(command: str, text: str, number: int) -> str:
+    """A command with "<words>" in it, with one to three words of the text in their place."""
+
 def parse_work(text: str, names: ActionNames, mode: str) -> int:
     """How many bytes parsing one text looks at, rereads included: the tests' measure of linear time."""
 
@@ -900,6 +914,10 @@ class WebshopCatalogue:
         """Read the whole store; ValueError where a checksum differs. Stores below 256 MiB are checked when they are opened."""
 
     @property
+    def content(self) -> int:
+        """64 bits of everything but the source."""
+
+    @property
     def source(self) -> str:
         """The text that `webshop_build` was given."""
 
@@ -917,6 +935,9 @@ def webshop_build(
     Returns counts (rows, products, duplicates, bad_asins, malformed, repaired, terms, postings) and the first `problems`.
     ValueError, with file and byte, for what is no JSON or no UTF-8.
     """
+
+def webshop_keep_shop(number: int, goals: WebshopGoals, photos: WebshopPhotos | None = None) -> None:
+    """Make a shop known to WebShop environments by a number."""
 
 class WebshopGoals:
     """All goals of a catalogue in one order: test first, then eval, then train; compat: upstream's order, of Python's generator."""

@@ -13,6 +13,9 @@ import numpy as np
 from vldac import _core
 from vldac.errors import ConfigError, EnvError, nearest
 
+ANY_WORDS = "<words>"
+"""Stands for any words in a command."""
+
 ParseMode = Literal["tolerant", "vldac", "rl4vlm", "json"]
 """How a response is read; see `parse_action`."""
 
@@ -48,7 +51,7 @@ class ParseResult:
 class ActionNames:
     """The actions that a response may name, prepared once.
 
-    names: each a string of at most 256 bytes, all different. synonyms: other ways to say an action, to its name; tolerant mode
+    names: each a string of at most 1,024 bytes, all different. synonyms: other ways to say an action, to its name; tolerant mode
     alone takes them. accepts_index: a number is the action's index (as MiniWorld's prompts ask), unless it is a name itself.
     finds_inside: names are commands of several words; in tolerant and rl4vlm modes the longest that stands in the answer counts,
     between words ("go to cabinet 1" is not in "go to cabinet 12").
@@ -135,6 +138,40 @@ def parse_actions(
             expected="a sequence of texts", got="one string", where="parse_actions(texts=...)", do="put it into a list"
         )
     return _core.parse_actions(texts, names._native, mode)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """Outcome of `parse_command`."""
+
+    action: int
+    """Index of the command, or of the form that it fills; -1 for none"""
+    status: ParseStatus
+    command: str | None
+    """In words, as the environment takes it"""
+
+
+def parse_command(text: str, commands: Sequence[str], mode: ParseMode = "tolerant") -> CommandResult:
+    """Find the command that a response names among those that are admissible in a text environment (`parse_action`'s modes).
+
+    A command with "<words>" in it stands for all that have other words there: "search[<words>]" takes "search[red shoes]".
+    In tolerant and rl4vlm modes commands are found within longer text, such forms before others.
+    """
+    known = tuple(commands)
+    actions, statuses, said = _core.parse_commands([text], command_names(known)._native, mode)
+    action = int(actions[0])
+    command = None if action < 0 else said[0] or known[action]
+    return CommandResult(action, ParseStatus(int(statuses[0])), command)
+
+
+def is_form(command: str) -> bool:
+    """Whether a command stands for all that have other words in the place of its "<words>"."""
+    return ANY_WORDS in command
+
+
+def fill_form(command: str, text: str, number: int) -> str:
+    """Return a form with one to three words of `text`, for those who play at random; which follows from `number` (64 bits)."""
+    return _core.fill_form(command, text, number)
 
 
 def actions_of(env: Any) -> ActionNames:

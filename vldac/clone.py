@@ -29,6 +29,7 @@ from torch import nn
 from torch.nn import functional
 
 from vldac import tiny
+from vldac.actions import fill_form, is_form
 from vldac.config import EnvConfig, TinyConfig
 from vldac.envs.grammar import continuations
 from vldac.errors import ConfigError
@@ -108,6 +109,8 @@ def play_samples(env_config: EnvConfig, count: int, *, seed: int, action: str = 
             chosen = choices[int(rng.integers(len(choices)))]
             if expert is not None and rng.random() < 0.25:
                 chosen = expert[i]
+            if is_form(chosen):
+                chosen = fill_form(chosen, env.random_words(np.array([i]))[0], int(rng.integers(2**63)))
             told.append(chosen)
             fields = {key: facts[key] for key in env.response_fields}
             response = response_text(fields, chosen)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vldac.config import TrainConfig
+from vldac.envs.prompts import styles
 from vldac.errors import ConfigError, nearest
 
 MAX_SIDE = 4096
@@ -231,9 +232,9 @@ def check_config(config: TrainConfig) -> None:
         hidden, vision = config.tiny.hidden_size, config.tiny.vision_dim
         refuse(hidden % 32 == 0, "a multiple of 32 (heads have 32)", hidden, "tiny.hidden_size", "use 128")
         refuse(vision % 24 == 0, "a multiple of 24 (heads have 24)", vision, "tiny.vision_dim", "use 96")
-    versions = env.id.startswith("MiniWorld-") or env.prompt in ("paper", "short")
+    known = styles(env.id)
     refuse(
-        versions, f"'paper' or 'short' for {env.id} (v1 to v3 are MiniWorld's)", env.prompt, "env.prompt", "use 'paper'"
+        env.prompt in known, f"{' or '.join(map(repr, known))} for {env.id}", env.prompt, "env.prompt", "use 'paper'"
     )
     drawn = env.id.startswith("MiniWorld-") or env.textures == "auto"
     refuse(drawn, f"'auto' for {env.id}, which draws with no textures", env.textures, "env.textures", "remove it")

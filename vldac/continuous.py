@@ -242,6 +242,7 @@ class ContinuousPlay:
             asked = Asked(env_ids=env_ids, prompts=prompts, windows=windows, fits=np.ones(len(done), bool))
             answers = rollout.player.read(asked, said, rollout.counters(env_ids), seed=rollout.config.seed)
             rollout.respond(env_ids, answers)
+        rollout.point(env_ids, answers)
         self._through += int((rollout.buffer.filled[env_ids] + 1 == rollout.steps_per_env).sum())
         with span("env", self._seconds):
             rollout.env.send(answers.moves.told, env_ids)

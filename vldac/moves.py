@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from vldac.actions import actions_of, command_names, parse_actions, resolve
+from vldac import _core
+from vldac.actions import actions_of, fill_form, is_form, parse_actions, parse_command, resolve
 
+_WORDS = 7  # purpose of the stream, as in vldac/seeding.py, which needs torch
 NOTHING = ""
 """The command that stands for none."""
 
@@ -74,11 +76,24 @@ def read_moves(
     parsed, status = np.full(len(responses), -1), np.zeros(len(responses), np.uint8)
     action, commands = parsed.copy(), []
     for row, (response, known) in enumerate(zip(responses, admissible, strict=True)):
-        found, how = parse_actions([response], command_names(tuple(known)), mode)
-        parsed[row], status[row] = -1 if cut[row] else found[0], how[0]
-        action[row] = parsed[row]
-        if parsed[row] < 0 and fallback != "noop" and known:
-            one = slice(row, row + 1)
-            action[row] = resolve(parsed[one], fallback, len(known), seed, env_ids[one] + shift, counters[one])[0]
-        commands.append(known[action[row]] if action[row] >= 0 else NOTHING)
+        found = parse_command(response, known, mode)
+        status[row] = found.status
+        command = None if cut[row] else found.command
+        if command is not None:
+            parsed[row] = action[row] = found.action
+        elif fallback != "noop" and known:
+            place = np.array([-1]), len(known), seed, env_ids[row : row + 1] + shift, counters[row : row + 1]
+            action[row] = resolve(place[0], fallback, *place[1:])[0]
+            command = known[action[row]]
+            if is_form(command):
+                command = _filled(env, command, int(env_ids[row]), seed, int(env_ids[row]) + shift, int(counters[row]))
+        commands.append(NOTHING if command is None else command)
     return Moves(action=action, status=status, is_valid=parsed >= 0, commands=commands)
+
+
+def _filled(env: Any, form: str, env_id: int, seed: int, stream: int, counter: int) -> str | None:
+    """A form with words that environment `env_id` offers, drawn from (seed, stream, counter); None where it offers none."""
+    if not hasattr(env, "random_words"):
+        return None
+    number = _core.counter_random(seed, _WORDS, stream, counter)
+    return fill_form(form, env.random_words(np.array([env_id]))[0], number)

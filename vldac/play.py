@@ -1,7 +1,7 @@
 """You are the policy: the prompt the model would see, the picture, and a line of yours as the response.
 
 Works at a terminal and piped. What you type is parsed exactly as a model's response; an unparsable one takes a random legal
-action, as in training.
+action, as in training. In text environments a command, or its number in the list, is enough.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from PIL import Image
 from vldac.actions import ParseStatus
 from vldac.errors import EnvError
 from vldac.moves import is_text, read_moves
+from vldac.typed import numbered_list, page_of, response_of
 
 _CELLS = 60
 """Widest picture in the terminal, in characters."""
@@ -70,20 +71,17 @@ class _Session:
         self.steps = self.unparsable = self.successes = 0
         self.returns: list[float] = []
         self.shown_text = ""
+        self.in_words = is_text(env)
 
     def say(self, text: str = "", end: str = "\n") -> None:
         print(text, end=end, file=self.sink, flush=True)
 
     def run(self) -> PlaySummary:
         obs, _ = self.env.reset(seed=self.seed)
-        in_words = is_text(self.env)
-        names = self.env.commands()[0] if in_words else self.env.action_names
-        actions = "commands, as listed in each prompt" if in_words else ", ".join(names)
-        self.say(f"{self.env.env_id}, seed {self.seed}. Actions: {actions}")
-        self.say(f'Type one response a line, e.g. {{"action": "{names[0]}"}}; q ends.\n')
+        self._greet()
         try:
             while True:
-                self._show(obs["image"][0])
+                self._show(obs)
                 response = self._read()
                 if response is None:
                     break
@@ -96,27 +94,54 @@ class _Session:
         self.say(f"\n{summary.as_text()}")
         return summary
 
-    def _show(self, image: np.ndarray) -> None:
+    def _greet(self) -> None:
+        where = f"{self.env.env_id}, seed {self.seed}."
+        if self.in_words:
+            self.say(f"{where} The prompt is what a model is told; the page and the list are for you.")
+            self.say(
+                'Type a command, its number ("1 red shoes" where words are asked for), or a whole response; q ends.\n'
+            )
+            return
+        names = self.env.action_names
+        self.say(f"{where} Actions: {', '.join(names)}")
+        self.say(f'Type one response a line, e.g. {{"action": "{names[0]}"}}; q ends.\n')
+
+    def _show(self, obs: dict[str, Any]) -> None:
         text = _prompt_text(self.env.prompts()[0])
-        self.say("prompt   (the same)" if text == self.shown_text else f"prompt   {text}")
+        if not self.in_words:
+            self.say("prompt   (the same)" if text == self.shown_text else f"prompt   {text}")
+        elif not self.shown_text:  # later ones repeat what the page says
+            self.say(f"prompt   {text}")
         self.shown_text = text
-        self.gallery.show(image)
+        if self.in_words:
+            self.say(_indented("page", page_of(obs["text"][0])))
+            facts = self.env.facts()[0]
+            for name in ("chosen", "notice"):  # not in every observation's text
+                told = str(facts.get(name, "")).strip()
+                if told not in ("", "nothing"):
+                    self.say(f"{name:<9}{told}")
+            self.say(_indented("commands", numbered_list(self.env.commands()[0])))
+        self.gallery.show(obs["image"][0])
 
     def _read(self) -> str | None:
         """Return the next response, or None at the end; empty lines are asked again."""
         while True:
-            self.say("response > ", end="")
+            self.say("command > " if self.in_words else "response > ", end="")
             line = self.source.readline()
             if not line or line.strip().lower() in _QUIT:
                 self.say("" if line else "(end of input)")
                 return None
             if not self.source.isatty():
                 self.say(line.rstrip("\n"))  # a terminal echoes by itself
-            if line.strip():
-                return line.rstrip("\n")
-            self.say("an empty response has no action; type one, or q to end")
+            if not line.strip():
+                self.say("an empty response has no action; type one, or q to end")
+                continue
+            response = response_of(line, self.env.commands()[0]) if self.in_words else line.rstrip("\n")
+            if response is not None:
+                return response
+            self.say("that is no command here; type one of the list, its number, or q to end")
 
-    def _step(self, response: str) -> dict[str, np.ndarray]:
+    def _step(self, response: str) -> dict[str, Any]:
         moves = read_moves(
             self.env, [response], np.zeros(1, np.int64), mode="tolerant", fallback="random_legal", seed=self.seed,
             counter=self.steps,
@@ -137,10 +162,28 @@ class _Session:
             self.returns.append(total)
             why = "terminated" if terminated[0] else "step limit"
             self.say(f"END      {'success' if success else 'failure'} ({why}), return {total:g} in {length} step(s)")
+            met = _met({name: values[0] for name, values in final.get("facts", {}).items()})
+            if met:
+                self.say(f"met      {met}")
             self.say("\nThe next episode has begun.")
         self.say()
-        result: dict[str, np.ndarray] = obs
+        result: dict[str, Any] = obs
         return result
+
+
+def _indented(name: str, text: str) -> str:
+    """Lines behind a name, one below the other."""
+    return f"{name:<9}" + text.replace("\n", "\n" + " " * 9)
+
+
+def _met(facts: Mapping[str, Any]) -> str:
+    """What an episode met of its goal, where its facts count that: "attributes 2 of 2, price yes"."""
+    parts = []
+    for name, value in facts.items():
+        base = name.removesuffix("_met")
+        if base != name:
+            parts.append(f"{base} {value} of {facts[base]}" if base in facts else f"{base} {'yes' if value else 'no'}")
+    return ", ".join(parts)
 
 
 def _prompt_text(messages: list[dict[str, Any]]) -> str:

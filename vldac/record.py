@@ -66,6 +66,7 @@ def record_update(
                 pose=place.pose,
                 map=place.map,
                 map_frame=None if place.view is None else list(place.view.frame),
+                box=_box(batch, i),
             )
         )
     return write_trajectories(run_dir, update, records, images)
@@ -96,6 +97,14 @@ def _place(batch: RolloutBatch, i: int) -> _Place:
     view = batch.tracks.maps.get((env, episode))
     name = None if view is None else f"map {env}/{episode}"
     return _Place(None if np.isnan(pose).any() else pose.tolist(), name, view)
+
+
+def _box(batch: RolloutBatch, i: int) -> list[int] | None:
+    """What step i's command points to on its last frame, if that was noted and is anything."""
+    if batch.tracks is None or batch.tracks.boxes[i, 2] <= 0:
+        return None
+    box: list[int] = batch.tracks.boxes[i].tolist()
+    return box
 
 
 def parse_status(batch: RolloutBatch, i: int) -> str:

@@ -29,7 +29,7 @@ from vldac.player import Answers, Asked, Player
 from vldac.policy import Policy
 from vldac.prompting import Prompt
 from vldac.spans import span
-from vldac.tracks import Tracker, has_map
+from vldac.tracks import Tracker, has_map, points
 
 _PLACE = ("filled", "next_episode", "next_index", "next_shown")
 """Columns of the buffer that say where an environment stands."""
@@ -155,8 +155,8 @@ class Rollout:
         )
 
     def _is_tracked(self) -> bool:
-        """Whether this update's trajectories are recorded, of an environment with a map."""
-        return self.config.is_recorded(self.rounds_done + 1) and has_map(self.env)
+        """Whether this update's trajectories are recorded, of an environment with a map or with things to click."""
+        return self.config.is_recorded(self.rounds_done + 1) and (has_map(self.env) or points(self.env))
 
     def _refresh_frames(self) -> None:
         """Encode the frames that the buffer holds where no features are there, or those of another tower; else do nothing."""
@@ -193,6 +193,7 @@ class Rollout:
                 answers = self.player.answer(
                     asked, self.seeds(self.env_ids), self.counters(self.env_ids), seed=self.config.seed
                 )
+            self.point(self.env_ids, answers)
             with span("env", seconds):
                 came = Outcomes.of(self._step_env(answers.moves.told), self.env_ids)
             try:
@@ -274,6 +275,11 @@ class Rollout:
             step, buffer = self.buffer.filled[env_ids], self.buffer
             is_new = (buffer.next_index[env_ids] == 0) | (step == 0)
             self.tracker.see(env_ids, step, buffer.next_episode[env_ids], is_new)
+
+    def point(self, env_ids: np.ndarray, answers: Answers) -> None:
+        """Note what the answers of `env_ids` point to, before the environments hear them, if this update is tracked."""
+        if self.tracker:
+            self.tracker.point(env_ids, self.buffer.filled[env_ids], answers.moves.commands)
 
     def ask(self, env_ids: np.ndarray, land: Callable[[], None] = lambda: None) -> Asked:
         """Return the next prompts of `env_ids` [R].

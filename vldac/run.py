@@ -187,7 +187,7 @@ class Run:
         say(f"kernels:      {self.trainer.policy.kernel_choice}")
         panel = getattr(self.trainer.env, "panel", None)
         if panel is not None:
-            say(f"games:        {panel.summary()}")
+            say(f"{panel.kind + ':':<14}{panel.summary()}")
         trackers = config.log or (("tensorboard",) if importlib.util.find_spec("tensorboard") else ())
         self.writer = MetricsWriter(self.folder, trackers)
         self.seconds["start"] = time.perf_counter() - tick
@@ -363,7 +363,7 @@ class Run:
         left_out: list[tuple[str, str]] = getattr(self.trainer.env, "left_out", list)()
         if left_out:
             path, reason = left_out[-1]
-            say(f"games left out, the others were played: {len(left_out)}, the last {path}: {reason}")
+            say(f"left out of the files, the rest was played: {len(left_out)}, the last {path}: {reason}")
         best = self.checkpoints / "best"
         say(f"curve:        {folder / 'plots' / 'curve.png'}\nreport:       {folder / 'report.html'}")
         say(f"checkpoint:   {self.checkpoints / 'last'}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-PURPOSES = {"response": 1, "fallback": 2, "shuffle": 3, "control": 4, "weights": 5, "eval": 6}
+PURPOSES = {"response": 1, "fallback": 2, "shuffle": 3, "control": 4, "weights": 5, "eval": 6, "words": 7}
 
 
 def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:

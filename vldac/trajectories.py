@@ -22,13 +22,13 @@ import numpy as np
 
 from vldac.errors import ConfigError
 
-SCHEMA_VERSION = 2
-_ADDED = {1: ("pose", "map", "map_frame")}
+SCHEMA_VERSION = 3
+_ADDED = {1: ("pose", "map", "map_frame", "box"), 2: ("box",)}
 """Fields that records of an older version lack; they are read as None."""
 _KNOWN = (*_ADDED, SCHEMA_VERSION)
 _FRAME = re.compile(r"frames/[0-9a-f]{32}\.png")
 _NUMBERS = ("advantage", "reward", "value", "ret")
-_PLACES = {"pose": 3, "map_frame": 4}
+_PLACES = {"pose": 3, "map_frame": 4, "box": 4}
 _NUMBER_LISTS = ("token_logprob", "token_old_logprob")
 
 
@@ -66,6 +66,8 @@ class StepRecord:
     """The world from above at the episode's first recorded step, a picture named as in `frames`."""
     map_frame: list[float] | None = None
     """(min_x, min_z, scale_x, scale_z): (x, z) is at column (x - min_x) * scale_x and row (z - min_z) * scale_z of the map."""
+    box: list[int] | None = None
+    """x, y, width and height in pixels of what the action clicked on the last frame; None where it points to nothing."""
 
     def pictures(self) -> list[str]:
         """Return the names of the frames and of the map."""

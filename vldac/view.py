@@ -132,7 +132,12 @@ system-ui,sans-serif}
 #map p{margin:.2rem 0;font-size:.8rem;color:#444}
 #map [data-step]{cursor:pointer}
 #images{display:flex;gap:.5rem;flex-wrap:wrap}
-#images img{height:240px;max-width:100%;object-fit:contain; image-rendering:pixelated;border:1px solid #ccc}
+#images img{display:block;height:240px;max-width:100%;object-fit:contain; image-rendering:pixelated;border:1px solid #ccc}
+#images .page img{height:min(896px,72vh);image-rendering:auto}
+.shot{position:relative;display:inline-block;max-width:100%}
+.shot i{position:absolute;border:3px solid #d55e00;border-radius:4px;box-shadow:0 0 0 2px #fff;pointer-events:none}
+#film .shot{display:block;width:max-content;margin:auto}
+#film .shot i{border-width:1px;box-shadow:none}
 pre,#response{white-space:pre-wrap;overflow-wrap:anywhere; font:14px/1.7
 ui-monospace,monospace;background:#fafafa;border:1px solid #e0e0e0;padding:.6rem;margin:0}
 #response span{border-radius:2px}
@@ -198,6 +203,25 @@ function image(name, label) {
   return node;
 }
 
+// A picture with a frame around what the step's action clicked. Those that are large are pages, to be read.
+function shot(name, label, box) {
+  const picture = image(name, label), node = make("span", undefined, "shot");
+  node.append(picture);
+  const mark = () => {
+    const width = picture.naturalWidth, height = picture.naturalHeight;
+    if (height >= 448) node.classList.add("page");
+    if (!box || !width) return;
+    const frame = make("i"), part = (x, whole) => `${100 * x / whole}%`;
+    frame.title = "what the action clicked";
+    Object.assign(frame.style, {left: part(box[0], width), top: part(box[1], height), width: part(box[2], width),
+      height: part(box[3], height)});
+    node.append(frame);
+  };
+  if (picture.complete && picture.naturalWidth) mark();
+  else picture.addEventListener("load", mark);
+  return node;
+}
+
 function outcome(episode) {
   return episode.success === null ? "unfinished or unknown" : episode.success ? "success" : "failure";
 }
@@ -234,7 +258,7 @@ function drawEpisode() {
   at("list").children[current].scrollIntoView({block: "nearest"});
   at("film").replaceChildren(...shown[current].steps.map((step, i) => {
     const button = make("button");
-    if (step.frames.length) button.append(image(step.frames[step.frames.length - 1], `frame of step ${step.step}`));
+    if (step.frames.length) button.append(shot(step.frames[step.frames.length - 1], `frame of step ${step.step}`, step.box));
     const label = make("span", `${step.step}: ${step.action}`, step.valid ? "" : "bad");
     if (step.reward) label.prepend(make("em", (step.reward > 0 ? "+" : "") + number(step.reward, 2),
       step.reward < 0 ? "bad" : "good"));
@@ -309,7 +333,8 @@ function drawStep() {
   at("film").children[place].scrollIntoView({block: "nearest", inline: "nearest"});
   at("where").textContent = `env ${step.env}, episode ${step.episode}, step ${step.step} (${place + 1} of ` +
     `${episode.steps.length}), ${outcome(episode)}`;
-  at("images").replaceChildren(...step.frames.map((name, i) => image(name, `frame ${i + 1} of ${step.frames.length}`)));
+  at("images").replaceChildren(...step.frames.map((name, i) => shot(name,
+    `frame ${i + 1} of ${step.frames.length}`, i === step.frames.length - 1 ? step.box : null)));
   const end = step.terminated ? "terminated" : step.truncated ? "truncated" : "no";
   at("facts").replaceChildren(
     fact("action", step.action), fact("parse status", step.parse_status, step.valid ? "" : "bad"),

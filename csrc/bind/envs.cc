@@ -4,6 +4,7 @@
 #include "bind/bind.h"
 #include "bind/dlpack.h"
 #include "bind/utf8.h"
+#include "core/forms.h"
 #include "core/pool.h"
 
 namespace vldac::bind {
@@ -152,12 +153,17 @@ class PyPool {
     py::gil_scoped_release release;
     Pcg64 stream(SeedSequence({seed}));
     std::vector<std::string_view> chosen(pool_.num_envs());
+    std::vector<std::string> filled(pool_.num_envs());
     BatchLease batch = pool_.observe();
     int64_t ended = 0;
     for (int64_t round = 0; round < rounds; ++round) {
       for (size_t i = 0; i < chosen.size(); ++i) {
         const auto& known = batch->commands.at(i);
         chosen[i] = known.empty() ? std::string_view() : std::string_view(known[stream.next64() % known.size()]->text);
+        if (!form_of(chosen[i])) continue;
+        int64_t id = batch->env_id[i];
+        pool_.visit({&id, 1}, [&](size_t, const Env& env) { fill_form(chosen[i], env.words(), stream.next64(), filled.at(i)); });
+        chosen[i] = filled[i];
       }
       batch = pool_.step(std::span<const std::string_view>(chosen));
       ended += batch->num_ended;
@@ -168,6 +174,26 @@ class PyPool {
   py::list commands(const SafeArray<int64_t>& env_ids) {
     py::list result;
     pool_.visit(view_of(env_ids), [&](size_t, const Env& env) { result.append(list_of(env.commands())); });
+    return result;
+  }
+  // Where those who play at random find words for commands that take any, per environment.
+  py::list words(const SafeArray<int64_t>& env_ids) {
+    py::list result;
+    pool_.visit(view_of(env_ids), [&](size_t, const Env& env) { result.append(py::str(env.words().data(), env.words().size())); });
+    return result;
+  }
+  // Where commands point to on pictures of that size: [R, 4] int64 (x, y, width, height) pixels; -1 where one points nowhere.
+  py::array_t<int64_t> locate(const SafeArray<int64_t>& env_ids, const py::sequence& commands, int width, int height) {
+    Utf8Batch texts(commands, "locate");
+    if (static_cast<py::ssize_t>(texts.views().size()) != env_ids.size()) throw std::invalid_argument("locate: expected one command per environment");
+    auto result = py::array_t<int64_t>(std::vector<py::ssize_t>{env_ids.size(), 4});
+    int64_t* values = result.mutable_data();
+    std::fill(values, values + result.size(), -1);
+    visit(env_ids, width, height, [&](size_t row, const Env& env) {
+      PixelRect box;
+      if (!env.locate(texts.views()[row], width, height, box)) return;
+      values[4 * row] = box.x, values[4 * row + 1] = box.y, values[4 * row + 2] = box.width, values[4 * row + 3] = box.height;
+    });
     return result;
   }
   py::list oracle_commands() {
@@ -359,6 +385,8 @@ void bind_envs(py::module_& module) {
       .def("step_commands", &PyPool::step_commands, py::arg("commands"))
       .def("send_commands", &PyPool::send_commands, py::arg("commands"), py::arg("env_ids"))
       .def("commands", &PyPool::commands, py::arg("env_ids"))
+      .def("words", &PyPool::words, py::arg("env_ids"))
+      .def("locate", &PyPool::locate, py::arg("env_ids"), py::arg("commands"), py::arg("width"), py::arg("height"))
       .def("play_commands", &PyPool::play_commands, py::arg("rounds"), py::arg("seed"))
       .def("oracle_commands", &PyPool::oracle_commands)
       .def("recv", &PyPool::recv, py::arg("seconds"))

@@ -2,6 +2,7 @@
 #include "bind/bind.h"
 #include "bind/utf8.h"
 #include "core/action_parse.h"
+#include "core/forms.h"
 #include "core/pack.h"
 #include "core/ranges.h"
 #include "core/rng.h"
@@ -39,6 +40,29 @@ py::array_t<int64_t> resolve_actions(const SafeArray<int64_t>& parsed, int64_t n
 
 py::tuple parse_strings(const py::sequence& texts, const ActionNames& names, const std::string& mode) {
   return parse_views(Utf8Batch(texts, "parse_actions").views(), names, parse_mode(mode));
+}
+
+// Responses in a text environment that share their names: as parse_actions, and what was said where the action is a form, else "".
+py::tuple parse_commands(const py::sequence& texts, const ActionNames& names, const std::string& mode) {
+  Utf8Batch batch(texts, "parse_commands");
+  py::array_t<int64_t> actions(batch.views().size());
+  py::array_t<uint8_t> statuses(batch.views().size());
+  py::list said;
+  for (size_t i = 0; i < batch.views().size(); ++i) {
+    Listener listener(names);
+    ParsedAction parsed = parse_action(batch.views()[i], listener, parse_mode(mode));
+    actions.mutable_data()[i] = parsed.action;
+    statuses.mutable_data()[i] = static_cast<uint8_t>(parsed.status);
+    std::string_view words = parsed.action >= 0 ? listener.said() : std::string_view();
+    said.append(py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(words.data(), static_cast<py::ssize_t>(words.size()), "replace")));
+  }
+  return py::make_tuple(actions, statuses, said);
+}
+
+std::string fill(const std::string& command, const std::string& text, uint64_t number) {
+  std::string out;
+  fill_form(command, text, number, out);
+  return out;
 }
 
 py::tuple parse_buffer(const Array<uint8_t>& data, const Array<int64_t>& offsets, const ActionNames& names, const std::string& mode) {
@@ -97,6 +121,8 @@ void bind_ops(py::module_& module) {
       .def(py::init<std::vector<std::string>, const Synonyms&, bool, bool>(), py::arg("names"), py::arg("synonyms"), py::arg("accepts_index"),
            py::arg("finds_inside"));
   module.def("parse_actions", &parse_strings, py::arg("texts"), py::arg("names"), py::arg("mode"));
+  module.def("parse_commands", &parse_commands, py::arg("texts"), py::arg("names"), py::arg("mode"));
+  module.def("fill_form", &fill, py::arg("command"), py::arg("text"), py::arg("number"));
   module.def("parse_buffer", &parse_buffer, py::arg("data"), py::arg("offsets"), py::arg("names"), py::arg("mode"));
   module.def("parse_work", &parse_work, py::arg("text"), py::arg("names"), py::arg("mode"));
   module.def("plan_microbatches", &plan, py::arg("lengths"), py::kw_only(), py::arg("shared"), py::arg("max_rows"),

@@ -12,6 +12,7 @@
 #include "envs/webshop/ratio.h"
 #include "envs/webshop/reward.h"
 #include "envs/webshop/session.h"
+#include "envs/webshop/shelf.h"
 
 namespace vldac::bind {
 namespace {
@@ -292,9 +293,12 @@ void bind_catalogue(py::module_& module) {
       .def("load_nouns", [](OwnCatalogue& self, const std::string& path) { *self.nouns = Nouns(*self.catalogue, path); return self.nouns->num_by_rule(); },
            py::arg("path"))
       .def("verify", [](const OwnCatalogue& self) { self.catalogue->store().verify(); })
+      .def_property_readonly("content", [](const OwnCatalogue& self) { return self.catalogue->store().content(); })
       .def_property_readonly("source", [](const OwnCatalogue& self) { return to_str(self.catalogue->source()); });
   module.def("webshop_build", &build_catalogue, py::arg("items"), py::arg("attributes"), py::arg("store"), py::arg("human") = "", py::arg("max_products") = -1,
              py::arg("strict") = false, py::arg("source") = "");
+  module.def("webshop_keep_shop", [](int64_t number, const OwnGoals& goals, std::shared_ptr<PhotoSet> photos) { keep_shop(number, {goals.shop, std::move(photos)}); },
+             py::arg("number"), py::arg("goals"), py::arg("photos") = nullptr);
   py::class_<OwnGoals>(module, "WebshopGoals")
       .def(py::init(&make_goals), py::arg("catalogue"), py::arg("human") = true, py::arg("compat") = false, py::arg("by_asin") = true, py::arg("seed") = 0,
            py::arg("num_test") = -1, py::arg("num_eval") = -1, py::arg("limit") = -1)

@@ -16,7 +16,7 @@ ParsedAction outcome(int64_t action, ParseStatus if_known) {
   return {-1, action == parse::kAbsent ? ParseStatus::kNoAction : ParseStatus::kUnknownAction};
 }
 
-int64_t json_action(const Value& value, const ActionNames& names) {
+int64_t json_action(const Value& value, Listener& names) {
   if (value.kind == ValueKind::kAbsent) return parse::kAbsent;
   int64_t number;
   if (value.kind == ValueKind::kNumber) {
@@ -29,26 +29,26 @@ int64_t json_action(const Value& value, const ActionNames& names) {
   return word.is_whole() ? names.plain(word.view()) : ActionNames::kNone;
 }
 
-ParsedAction json(Cursor& in, const ActionNames& names) {
+ParsedAction json(Cursor& in, Listener& names) {
   Value value;
   if (!parse::read_json(in, value)) return {-1, ParseStatus::kMalformed};
   return outcome(json_action(value, names), ParseStatus::kOk);
 }
 
-ParsedAction vldac_literal(Cursor& in, const ActionNames& names) {
+ParsedAction vldac_literal(Cursor& in, Listener& names) {
   int64_t action;
   if (!parse::read_python(in, names, action)) return {-1, ParseStatus::kMalformed};
   return outcome(action, ParseStatus::kOk);
 }
 
-ParsedAction rl4vlm(Cursor& in, const ActionNames& names) {
+ParsedAction rl4vlm(Cursor& in, Listener& names) {
   bool has_key;
   int64_t action = parse::read_rl4vlm(in, names, has_key);
   if (action == ActionNames::kNone && !has_key) action = parse::kAbsent;
   return outcome(action, has_key ? ParseStatus::kOk : ParseStatus::kTolerant);
 }
 
-ParsedAction tolerant(Cursor& in, const ActionNames& names) {
+ParsedAction tolerant(Cursor& in, Listener& names) {
   Value value;
   bool is_json = parse::read_json(in, value);
   if (is_json) {
@@ -75,6 +75,11 @@ ParseMode parse_mode(std::string_view name) {
 }
 
 ParsedAction parse_action(std::string_view text, const ActionNames& names, ParseMode mode) {
+  Listener listener(names);
+  return parse_action(text, listener, mode);
+}
+
+ParsedAction parse_action(std::string_view text, Listener& names, ParseMode mode) {
   if (text.size() > kMaxResponseBytes) return {-1, ParseStatus::kTooLong};
   Cursor in{text};
   ParsedAction parsed;

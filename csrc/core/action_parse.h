@@ -20,7 +20,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/parse/names.h"
+#include "core/parse/listener.h"
 
 namespace vldac {
 
@@ -54,6 +54,8 @@ constexpr size_t max_passes(ParseMode mode, size_t num_names) {
 ParseMode parse_mode(std::string_view name);
 
 ParsedAction parse_action(std::string_view text, const ActionNames& names, ParseMode mode = ParseMode::kTolerant);
+// The same; where the action is a form, names.said() is what was said.
+ParsedAction parse_action(std::string_view text, Listener& names, ParseMode mode);
 
 // action and status have `count` places.
 void parse_actions(const std::string_view* texts, size_t count, const ActionNames& names, ParseMode mode, int64_t* action,

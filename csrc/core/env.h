@@ -56,6 +56,10 @@ struct MapFrame {
   double scale_x = 1.0, scale_z = 1.0;  // pixels per metre
 };
 
+struct PixelRect {
+  int x = 0, y = 0, width = 0, height = 0;
+};
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -63,9 +67,14 @@ class Env {
   virtual StepResult step(int64_t /*action*/, Context& /*context*/) { throw std::logic_error("no numbered actions"); }
   // Text environments (EnvSpec::is_text) take a command instead: any bytes, often a model's. step() is not called then.
   virtual StepResult step_command(std::string_view /*command*/, Context& /*context*/) { throw std::logic_error("no commands"); }
-  // What the observation says, and the commands that are admissible now, sorted; both until the next call that changes something.
+  // What the observation says, and the commands that are admissible now, each once, in the environment's own order; both until the next
+  // call that changes something. A command with "<words>" in it (core/forms.h) takes any words there.
   virtual std::string_view text() const { return {}; }
   virtual std::span<const Symbol* const> commands() const { return {}; }
+  // Where those who play at random find words for such a command.
+  virtual std::string_view words() const { return text(); }
+  // Where a command points to on a picture of that size, if it points anywhere: false where it does not.
+  virtual bool locate(std::string_view /*command*/, int /*width*/, int /*height*/, PixelRect& /*box*/) const { return false; }
   // The scripted expert's command now, or null where there is none.
   virtual const Symbol* oracle_command() const { return nullptr; }
   virtual bool success() const = 0;

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace vldac {
 
@@ -15,5 +16,21 @@ struct Symbol {
 // Safe to call from any number of threads; the pointer stays valid, and equal texts give equal pointers.
 const Symbol* intern(std::string_view text);
 size_t num_symbols();
+
+// The symbols that one caller uses again and again, found without the lock that all share.
+class OwnSymbols {
+ public:
+  const Symbol* operator()(std::string_view text) {
+    if (auto found = known_.find(text); found != known_.end()) return found->second;
+    if (known_.size() == kMost) known_.clear();
+    const Symbol* symbol = intern(text);
+    known_.emplace(symbol->text, symbol);
+    return symbol;
+  }
+
+ private:
+  static constexpr size_t kMost = 1024;
+  std::unordered_map<std::string_view, const Symbol*> known_;
+};
 
 }  // namespace vldac

@@ -9,6 +9,7 @@
 #include "envs/points24.h"
 #include "envs/template.h"
 #include "envs/testing.h"
+#include "envs/webshop/webshop_env.h"
 
 namespace vldac {
 namespace {
@@ -34,6 +35,7 @@ const std::vector<EnvEntry>& registry() {
         entry<Doors>(),
     };
     all.push_back(entry<alfworld::AlfworldEnv>());
+    all.push_back(entry<webshop::WebshopEnv>());
     for (EnvEntry& world : miniworld::entries()) all.push_back(std::move(world));
     return all;
   }();

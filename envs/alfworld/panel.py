@@ -43,6 +43,11 @@ class Panel:
     """(path, reason) of games that are not played, those of tasks that were not asked for apart"""
 
     @property
+    def kind(self) -> str:
+        """What it is, in a word."""
+        return "games"
+
+    @property
     def counts(self) -> dict[str, int]:
         """Games by the short name of their task, tasks without any included."""
         found = Counter(self.task_types)

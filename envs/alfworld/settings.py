@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from vldac.envs.alfworld.panel import Panel, find_games
+from vldac.envs.file_worlds import Chosen, check_names, number_of, word_of
 
 from vldac import _core
-from vldac.errors import EnvError, nearest
+from vldac.errors import EnvError
 
 ENV_ID = "ALFWorld-v0"
 REWARDS = ("success", "rl4vlm", "vldac", "increase")
@@ -50,26 +50,13 @@ HELP = {
 """Every option of `make`, in words."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
-    """An environment's games, and its native options."""
-
-    panel: Panel
-    numbers: dict[str, float]
-
-
 def choose(given: Mapping[str, Any], task: str | None) -> Chosen:
     """Return the panel and the numbers for options of `make`. task: its argument of that name.
 
     Raises EnvError for names and values that are not known, and where there are no games.
     """
     options, where = dict(given), f"make({ENV_ID!r})"
-    for name in options:
-        if name not in HELP:
-            raise EnvError(
-                expected=f"options of make() or of the environment: {', '.join(HELP)}{nearest(name, list(HELP))}", got=name,
-                where=where, do="remove or correct it",
-            )  # fmt: skip
+    check_names(options, HELP, where)
     panel = _panel(options, where)
     numbers = {"panel": float(keep_panel(panel))}
     words = {
@@ -79,10 +66,10 @@ def choose(given: Mapping[str, Any], task: str | None) -> Chosen:
         "game_order": "random",
     }
     for name, known in _WORDS.items():
-        numbers[name] = float(known.index(_word(options.get(name, words[name]), known, f"{where}, {name}")))
-    numbers["decals"] = _number(options.get("decals", 1), 0, 1, f"{where}, decals")
-    numbers["human_goals"] = _number(options.get("human_goals", 0), 0, 1, f"{where}, human_goals")
-    return Chosen(panel=panel, numbers=numbers)
+        numbers[name] = float(known.index(word_of(options.get(name, words[name]), known, f"{where}, {name}")))
+    numbers["decals"] = number_of(options.get("decals", 1), 0, 1, f"{where}, decals")
+    numbers["human_goals"] = number_of(options.get("human_goals", 0), 0, 1, f"{where}, human_goals")
+    return Chosen(played=panel, numbers=numbers)
 
 
 def keep_panel(panel: Panel) -> int:
@@ -109,10 +96,10 @@ def _panel(options: Mapping[str, Any], where: str) -> Panel:
     from vldac.envs.alfworld.options import GeneratorOptions
 
     chosen = {name: options.get(name, initial) for name, initial in _GENERATED.items()}
-    num = int(_number(chosen["num_games"], 1, 1_000_000, f"{where}, num_games"))
-    seed = int(_number(chosen["games_seed"], 0, 2**53, f"{where}, games_seed"))
-    difficulty = _word(chosen["difficulty"], ("full", "small"), f"{where}, difficulty")
-    wording = _word(chosen["wording"], ("new", "old"), f"{where}, wording")
+    num = int(number_of(chosen["num_games"], 1, 1_000_000, f"{where}, num_games"))
+    seed = int(number_of(chosen["games_seed"], 0, 2**53, f"{where}, games_seed"))
+    difficulty = word_of(chosen["difficulty"], ("full", "small"), f"{where}, difficulty")
+    wording = word_of(chosen["wording"], ("new", "old"), f"{where}, wording")
     extra: dict[str, Any] = {"tasks": tasks} if tasks else {}
     rooms = _names(chosen["rooms"], "rooms")
     extra |= {"rooms": rooms} if rooms else {}
@@ -145,20 +132,3 @@ def _bounds(given: Any, where: str) -> tuple[int, int] | None:
     except (TypeError, ValueError) as error:
         raise EnvError(expected="two numbers, such as 2-3", got=repr(given), where=where, do="correct it") from error
     return low, high
-
-
-def _word(given: Any, known: Sequence[str], where: str) -> str:
-    if given not in known:
-        raise EnvError(
-            expected=f"one of {', '.join(known)}{nearest(str(given), known)}",
-            got=repr(given),
-            where=where,
-            do="correct it",
-        )
-    return str(given)
-
-
-def _number(given: Any, low: float, high: float, where: str) -> float:
-    if not isinstance(given, bool | int | float) or not low <= given <= high:
-        raise EnvError(expected=f"a number from {low} to {high}", got=repr(given), where=where, do="correct it")
-    return float(given)

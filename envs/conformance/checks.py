@@ -14,6 +14,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from vldac.envs.conformance.comparison import arrays_of, contains, outline, row_of, same
 
+from vldac.actions import fill_form, is_form
+
 Make = Callable[[int], Any]
 """Makes a vector environment of so many environments; called several times."""
 SNAPSHOT_STEPS = 1000
@@ -54,7 +56,11 @@ class Subject:
             rng = np.random.default_rng(self.seed)
             while True:
                 every = [[*known, f"no such command {rng.integers(9)}"] for known in env.commands()]
-                yield [known[int(rng.integers(len(known)))] for known in every]
+                told = [known[int(rng.integers(len(known)))] for known in every]
+                for i, number in enumerate(rng.integers(2**63, size=len(told))):
+                    if is_form(told[i]) and hasattr(env, "random_words"):
+                        told[i] = fill_form(told[i], env.random_words(np.array([i]))[0], int(number))
+                yield told
         space = copy.deepcopy(env.action_space)
         space.seed(self.seed)
         while True:
@@ -316,8 +322,8 @@ def _model(subject: Subject) -> None:
         names, space = getattr(env, "action_names", None), env.single_action_space
         if getattr(env, "is_text", False):
             known = env.commands()
-            is_fine = len(known) == env.num_envs and all(own == sorted(set(own)) for own in known)
-            _expect(is_fine, f"{env.num_envs} sorted lists of admissible commands", known)
+            is_fine = len(known) == env.num_envs and all(own and len(own) == len(set(own)) for own in known)
+            _expect(is_fine, f"{env.num_envs} lists of admissible commands, each once", known)
         if isinstance(space, gym.spaces.Discrete):
             is_fine = names is not None and len(names) == space.n == len(set(names))
             _expect(is_fine, f"{space.n} different action_names", names)

@@ -83,7 +83,7 @@ def shipped_shop(kind: str = "full") -> Path:
             do="name one of them, or the folder of a shop of your own",
         )  # fmt: skip
     name = f"webshop-{kind}-{_CACHE_VERSION}"
-    for parent in _cache_folders():
+    for parent in cache_folders():
         folder = parent / name
         if folder.is_dir():
             return folder
@@ -94,7 +94,8 @@ def shipped_shop(kind: str = "full") -> Path:
     return write_catalogue(Path(tempfile.mkdtemp(prefix=f"{name}-")), makers[kind]()).folder
 
 
-def _cache_folders() -> list[Path]:
+def cache_folders() -> list[Path]:
+    """Return the folder of the user's cache, for what is made once and kept."""
     named = os.environ.get("VLDAC_CACHE")
     if named:
         return [Path(named)]

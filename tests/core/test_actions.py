@@ -493,7 +493,7 @@ def test_an_unknown_mode_is_refused_with_the_nearest_one() -> None:
     [
         (["a", "a"], {}, 'two actions are named "a"'),
         (["a", ""], {}, "is empty"),
-        (["a" * 257], {}, "longer than 256 bytes"),
+        (["a" * 1025], {}, "longer than 1,024 bytes"),
         (["a", "b"], {"B": "a"}, 'the synonym "B" means both "b" and "a"'),
         (["a", "b"], {"x": "a", "X ": "b"}, 'means both "a" and "b"'),
         (["a"], {"x": "c"}, "not in tuple"),

@@ -117,6 +117,31 @@ static void limits_hold_on_both_sides() {
   }
 }
 
+static void what_is_said_in_a_form_is_kept() {
+  const ActionNames shop({"search[<words>]", "click[Buy Now]", "click[red]"}, {}, false, true);
+  auto heard = [&](std::string_view text, ParseMode mode) {
+    Listener listener(shop);
+    ParsedAction parsed = parse_action(text, listener, mode);
+    return std::to_string(parsed.action) + std::string(listener.said());
+  };
+  const std::string says = "{\"action\": \"search[red mug]\"}";
+  for (ParseMode mode : kModes) {
+    size_t before = allocations;
+    Listener listener(shop);
+    CHECK(parse_action(says, listener, mode).action == 0 && listener.said() == "search[red mug]");
+    CHECK(allocations == before);
+    CHECK(heard("{\"action\": \"click[red]\"}", mode) == "2");
+    CHECK(heard("{\"action\": \"search[\"}", mode) == "-1" && heard("{\"action\": \"search[]\"}", mode) == "-1");
+    CHECK(parse_action("{\"action\": \"search[" + std::string(2000, 'x') + "]\"}", shop, mode).action == -1);
+  }
+  CHECK(heard("{\"action\": \"Search[a ]b]\"}", ParseMode::kTolerant) == "0Search[a ]b]");
+  CHECK(heard("{\"action\": \"I go for search[T-shirt, \\u00e9] now\"}", ParseMode::kTolerant) == "0search[T-shirt, \xc3\xa9]");
+  CHECK(heard("action: search[red, mug]", ParseMode::kTolerant) == "0search[red, mug]");
+  CHECK(heard("{\"action\": \"research[red]\"}", ParseMode::kTolerant) == "-1");
+  CHECK(heard("{\"action\": \"I click[red] now\"}", ParseMode::kTolerant) == "2");
+  CHECK(heard("{\"action\": \"Search[a]\"}", ParseMode::kJson) == "-1");  // byte for byte there
+}
+
 static void unusable_names_are_refused() {
   auto refused = [](const std::vector<std::string>& names, const Synonyms& synonyms) {
     try {
@@ -128,7 +153,7 @@ static void unusable_names_are_refused() {
   };
   CHECK(refused({"a", "a"}, {}));
   CHECK(refused({"a", " "}, {}));
-  CHECK(refused({std::string(257, 'a')}, {}));
+  CHECK(refused({std::string(1025, 'a')}, {}));
   CHECK(refused({"a", "b"}, {{"x", 0}, {"X", 1}}));
   CHECK(refused({"a", "b"}, {{"A", 1}}));
   CHECK(refused({"a", "b"}, {{"x", 2}}));
@@ -141,6 +166,7 @@ int main() {
   parsing_allocates_nothing();
   bytes_that_are_no_utf8_are_malformed_where_the_form_is_strict();
   limits_hold_on_both_sides();
+  what_is_said_in_a_form_is_kept();
   unusable_names_are_refused();
   std::puts("parse tests passed");
 }

@@ -279,4 +279,4 @@ def test_a_run_says_which_games_it_plays_and_how_many_it_left_out(small: Path, t
     progress.message = said.append  # type: ignore[method-assign]
     run(load_config("quickstart-alfworld", settings), tmp_path / "run", progress=progress)
     assert any(line.startswith("games:        11 games of train (11 pick)") and "left out 1" in line for line in said)
-    assert any(line.startswith("games left out, the others were played: 1") and str(torn) in line for line in said)
+    assert any(line.startswith("left out of the files, the rest was played: 1") and str(torn) in line for line in said)

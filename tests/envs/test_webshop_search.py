@@ -125,6 +125,7 @@ def test_a_session_says_that_a_query_was_cut(shop: _core.WebshopCatalogue) -> No
         ("easy-to-clean 3.5in U.S.A. 1,000 x_y", ["easi", "clean", "3.5in", "u.s.a", "1,000", "x_y"]),
         ("relational conditional hopefulness", ["relat", "condit", "hope"]),
         ("caf\u00e9 \u4e2d\u6587", ["caf\u00e9", "\u4e2d", "\u6587"]),
+        ("5a\u00e9e a\u00e9\u00e9ed a\u1145ed", ["5a\u00e9e", "a\u00e9", "a\u1145"]),  # letters count, not bytes
         ("", []),
     ],
 )

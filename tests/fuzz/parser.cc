@@ -18,6 +18,7 @@ static const ActionNames kTables[] = {
     ActionNames({"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "+", "-", "*", "/", "(", ")", "="}),
     ActionNames({"stand", "hit"}, {{"stick", 0}, {"another card", 1}}),
     ActionNames({"turn_left", "turn_right", "move_forward", "move_back"}, {{"left", 0}, {"forward", 2}, {"go straight", 2}}, true),
+    ActionNames({"search[<words>]", "click[Buy Now]", "click[red]", "look"}, {}, false, true),
 };
 
 static bool has_action(const ParsedAction& parsed) {

@@ -84,6 +84,16 @@ def viewed_run(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def clicked_run(tmp_path: Path) -> Path:
+    """A run with a step that clicked something on a page of 200 x 500 pixels, and one that pointed to nothing."""
+    page = np.full((500, 200, 3), 255, np.uint8)
+    page[100:130, 50:150] = (250, 167, 13)
+    steps = [record(frames=["a", "p"], action="click[Buy Now]", box=[50, 100, 100, 30]), record(step=1, frames=["p"])]
+    write_trajectories(tmp_path, 7, steps, {"a": frame(0), "p": page})
+    return tmp_path
+
+
+@pytest.fixture
 def mapped_run(tmp_path: Path) -> Path:
     """A run with an episode of three steps on a map (two walls of it, then the goal), and one episode without a map."""
     floor = np.full((60, 80, 3), 200, np.uint8)

@@ -60,9 +60,10 @@ def test_a_record_that_cannot_be_right_is_refused(tmp_path: Path, bad: dict[str,
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema_version": 3},
+        {"schema_version": 4},
+        {"schema_version": 2},
         {"schema_version": 1},
-        {"schema_version": [2]},
+        {"schema_version": [3]},
         {"extra": 1},
         {"frames": ["../../secret.png"]},
         {"frames": ["/etc/passwd"]},
@@ -70,6 +71,8 @@ def test_a_record_that_cannot_be_right_is_refused(tmp_path: Path, bad: dict[str,
         {"pose": [0.0, 1.0]},
         {"pose": ["x", 0, 0]},
         {"map_frame": [1, 2, 3]},
+        {"box": [1, 2, 3]},
+        {"box": [1, 2, 3, "4"]},
     ],
     ids=str,
 )
@@ -89,13 +92,14 @@ def test_places_read_back_and_the_map_is_one_picture(mapped_run: Path) -> None:
     assert picture.shape == (60, 80, 3) and len(list((mapped_run / "trajectories" / "frames").iterdir())) == 3
 
 
-def test_files_of_version_1_are_still_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "lacks"), [(1, ("pose", "map", "map_frame", "box")), (2, ("box",))])
+def test_files_of_older_versions_are_still_read(tmp_path: Path, version: int, lacks: tuple[str, ...]) -> None:
     path = write_trajectories(tmp_path, 7, [record()], {"a": frame(0)})
     fields = json.loads(path.read_text(encoding="utf-8"))
-    old = {key: fields[key] for key in fields if key not in ("pose", "map", "map_frame")} | {"schema_version": 1}
+    old = {key: fields[key] for key in fields if key not in lacks} | {"schema_version": version}
     path.write_text(json.dumps(old) + "\n", encoding="utf-8")
     (read,) = read_trajectories(tmp_path)
-    assert read.pose is None and read.map is None and read.frames == fields["frames"]
+    assert read.pose is None and read.map is None and read.box is None and read.frames == fields["frames"]
 
 
 def test_unicode_line_separators_do_not_split_records(tmp_path: Path) -> None:

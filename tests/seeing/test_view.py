@@ -125,6 +125,27 @@ def test_an_episode_on_a_map_shows_the_way_of_the_agent(mapped_run: Path, open_p
     assert problems == [] and all(url.startswith(("file:", "data:")) for url in requests)
 
 
+def test_what_an_action_clicked_has_a_frame_around_it(clicked_run: Path, open_page: Callable[[Path], Opened]) -> None:
+    page, problems, _ = open_page(write_view(clicked_run))
+    page.locator("#images .shot i").wait_for()
+    assert page.locator("#images .shot i").count() == 1  # on the last of the two frames alone
+    picture, mark = (page.locator(f"#images .shot:last-child {tag}").bounding_box() for tag in ("img", "i"))
+    assert picture is not None and mark is not None
+    scale = picture["height"] / 500
+    wanted = {
+        "x": picture["x"] + 50 * scale,
+        "y": picture["y"] + 100 * scale,
+        "width": 100 * scale,
+        "height": 30 * scale,
+    }
+    assert all(abs(mark[key] - value) <= 2 for key, value in wanted.items()), (mark, wanted)
+    assert picture["height"] > 400  # a page is shown large enough to be read
+    if shot := os.environ.get("VLDAC_SCREENSHOT"):
+        page.screenshot(path=shot)
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#images .shot i").count() == 0 and problems == []
+
+
 def test_clicking_through_the_page(viewed_run: Path, open_page: Callable[[Path], Opened]) -> None:
     page, problems, requests = open_page(write_view(viewed_run))
     where = page.locator("#where")

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "core/forms.h"
 #include "core/parse/scan.h"
 
 namespace vldac {
@@ -58,6 +59,7 @@ ActionNames::ActionNames(std::vector<std::string> names, const Synonyms& synonym
     add_loose(names_[i], static_cast<int64_t>(i), false);
     lower_case_.push_back(names_[i]);
     for (char& c : lower_case_.back()) c = lower(c);
+    if (auto form = form_of(names_[i])) open_names_.push_back({std::string(form->before), std::string(form->after), static_cast<int64_t>(i)});
   }
   for (const auto& [text, action] : synonyms) {
     if (index(action) == kNone)
@@ -67,7 +69,7 @@ ActionNames::ActionNames(std::vector<std::string> names, const Synonyms& synonym
 }
 
 void ActionNames::add_loose(const std::string& name, int64_t action, bool is_synonym) {
-  if (name.size() > Word::kMaxBytes) throw std::invalid_argument("a name of an action is longer than 256 bytes");
+  if (name.size() > Word::kMaxBytes) throw std::invalid_argument("a name of an action is longer than 1,024 bytes");
   LooseForm form(name);
   if (form.view().empty()) throw std::invalid_argument("a name of an action is empty");
   for (const auto& entry : loose_) {

@@ -17,13 +17,19 @@ class ActionNames {
   static constexpr int64_t kNone = -1;  // names no action
   static constexpr int64_t kTwo = -2;   // names more than one
 
-  // Throws std::invalid_argument for names that repeat, are empty or exceed 256 bytes, and for a synonym of two actions.
+  // Throws std::invalid_argument for names that repeat, are empty or exceed 1,024 bytes, and for a synonym of two actions.
   // accepts_index: a number is the action's index (MiniWorld: 0 turns left); otherwise it is a name's digits (EZPoints: "10").
   // finds_inside: names are commands of several words, which may stand inside a longer text: the longest that does, between words.
   ActionNames(std::vector<std::string> names, const Synonyms& synonyms = {}, bool accepts_index = false, bool finds_inside = false);
 
   size_t size() const { return names_.size(); }
   const std::string& lower_case(size_t action) const { return lower_case_[action]; }
+  // Names that are forms with a place for any words (core/forms.h); Listener reads them.
+  struct OpenName {
+    std::string before, after;
+    int64_t action;
+  };
+  const std::vector<OpenName>& open_names() const { return open_names_; }
   bool accepts_index() const { return accepts_index_; }
   bool finds_inside() const { return finds_inside_; }
 
@@ -35,8 +41,8 @@ class ActionNames {
   // Exact, or a number in digits where an index is accepted.
   int64_t plain(std::string_view name) const;
   // Plain; else regardless of ASCII case, "_" or "-" for a space in words, and by synonym; else cut at punctuation, "or" and
-  // "and" into parts that all name the same action ("2: move forward"); else, where names are found inside, `longest`. At most 256
-  // bytes.
+  // "and" into parts that all name the same action ("2: move forward"); else, where names are found inside, `longest`. At most
+  // 1,024 bytes.
   int64_t loose(std::string_view name) const;
   // The longest name that stands in a text in lower case, between other words than its own ("cabinet 1" is not in "cabinet 12");
   // of two as long the first. work counts the bytes looked at.
@@ -54,6 +60,7 @@ class ActionNames {
   bool is_one_letter_name(char c) const;
   std::vector<std::string> names_, lower_case_;
   std::vector<Loose> loose_;
+  std::vector<OpenName> open_names_;
   bool accepts_index_ = false, finds_inside_ = false;
 };
 

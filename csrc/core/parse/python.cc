@@ -215,7 +215,7 @@ bool int_of(std::string_view text, int64_t& value) {
   return true;
 }
 
-int64_t action_of(Cursor& in, const Literal& literal, const ActionNames& names) {
+int64_t action_of(Cursor& in, const Literal& literal, Listener& names) {
   int64_t value;
   bool is_number = literal.kind == Kind::kInteger || literal.kind == Kind::kFloat;
   if (literal.kind == Kind::kString) {
@@ -237,7 +237,7 @@ int64_t action_of(Cursor& in, const Literal& literal, const ActionNames& names) 
 
 }  // namespace
 
-bool read_python(Cursor& in, const ActionNames& names, int64_t& action) {
+bool read_python(Cursor& in, Listener& names, int64_t& action) {
   in.work += 2 * in.text.size();
   if (!is_utf8(in.text) || in.text.find('\0') != std::string_view::npos) return false;
   PythonReader reader(in);

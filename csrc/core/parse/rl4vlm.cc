@@ -30,7 +30,7 @@ size_t last_character(std::string_view text) {
 
 }  // namespace
 
-int64_t read_rl4vlm(Cursor& in, const ActionNames& names, bool& has_key) {
+int64_t read_rl4vlm(Cursor& in, Listener& names, bool& has_key) {
   size_t start = find_key(in);
   has_key = start != std::string_view::npos;
   std::string_view rest = in.text.substr(has_key ? start : last_character(in.text));
@@ -49,9 +49,9 @@ int64_t read_rl4vlm(Cursor& in, const ActionNames& names, bool& has_key) {
   in.work += in.text.size() + rest.size();
   std::string_view left(kept.data(), size);
   if (names.finds_inside()) return names.longest(left, in.work);
-  for (size_t i = 0; i < names.size(); ++i) {
+  for (size_t i = 0; i < names.names().size(); ++i) {
     in.work += left.size();
-    if (left.find(names.lower_case(i)) == std::string_view::npos) continue;
+    if (left.find(names.names().lower_case(i)) == std::string_view::npos) continue;
     auto one = static_cast<int64_t>(i);
     action = action == ActionNames::kNone || action == one ? one : ActionNames::kTwo;
   }

@@ -59,7 +59,7 @@ bool is_utf8(std::string_view text);
 // The first bytes of a string's content without the white space around it. Longer content names no action: `is_whole` is false.
 class Word {
  public:
-  static constexpr size_t kMaxBytes = 256;
+  static constexpr size_t kMaxBytes = 1024;
   void push(char c);
   void push_code_point(uint32_t code);
   std::string_view view() const;

@@ -36,7 +36,12 @@ Candidate value_at(Cursor& in) {
   if (in.is_done() || in.is_at('{') || in.is_at('[')) return {};
   size_t start = in.at;
   if (!is_quote(in.text[start])) {
-    in.skip_while([](char c) { return c != ',' && c != '}' && c != ']' && c != '\n'; });
+    int open = 0;  // brackets of the value's own: click[< prev]
+    in.skip_while([&open](char c) {
+      open += c == '[';
+      if (c == ']' && open > 0) return open-- > 0;
+      return c != '}' && c != '\n' && (open > 0 || (c != ',' && c != ']'));
+    });
     std::string_view raw = trimmed(in.text.substr(start, in.at - start));
     return raw.empty() ? Candidate{} : Candidate{Candidate::Kind::kBare, raw};
   }
@@ -178,7 +183,7 @@ Candidate last_label(Cursor& in) {
 
 }  // namespace
 
-int64_t loose_action(const Value& value, const ActionNames& names) {
+int64_t loose_action(const Value& value, Listener& names) {
   if (value.kind == ValueKind::kNumber) {
     int64_t number;
     return whole_number(value.raw, number) ? names.number(number) : ActionNames::kNone;
@@ -189,7 +194,7 @@ int64_t loose_action(const Value& value, const ActionNames& names) {
   return word.is_whole() ? names.loose(word.view()) : ActionNames::kNone;
 }
 
-int64_t read_tolerant(Cursor& in, const ActionNames& names) {
+int64_t read_tolerant(Cursor& in, Listener& names) {
   Candidate found = ObjectScan(in).last();
   if (!found.is_there()) found = last_label(in);
   in.work += found.raw.size();

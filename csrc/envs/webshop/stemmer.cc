@@ -47,13 +47,26 @@ class Stemmer {
       if (!is_consonant(i)) return true;
     return false;
   }
-  bool ends_double() const {
-    size_t n = word_.size();
-    return n >= 2 && word_[n - 1] == word_[n - 2] && is_consonant(n - 1);
+  // Where the letter begins that ends before byte `end` (above 0).
+  size_t letter_before(size_t end) const {
+    do --end;
+    while (end > 0 && (static_cast<uint8_t>(word_[end]) & 0xc0) == 0x80);
+    return end;
   }
-  // Consonant, vowel, consonant at the end of the first `n` letters, the last one none of w, x, y.
+  bool ends_double() const {
+    size_t last = letter_before(word_.size());
+    if (last == 0 || !is_consonant(last)) return false;
+    size_t before = letter_before(last);
+    return std::string_view(word_).substr(last) == std::string_view(word_).substr(before, last - before);
+  }
+  // Consonant, vowel, consonant at the end of the first `n` bytes, the last one none of w, x, y.
   bool ends_short(size_t n) const {
-    if (n < 3 || !is_consonant(n - 1) || is_consonant(n - 2) || !is_consonant(n - 3)) return false;
+    size_t starts[3], end = n;
+    for (size_t& start : starts) {
+      if (end == 0) return false;
+      start = end = letter_before(end);
+    }
+    if (!is_consonant(starts[0]) || is_consonant(starts[1]) || !is_consonant(starts[2])) return false;
     char last = word_[n - 1];
     return last != 'w' && last != 'x' && last != 'y';
   }
@@ -88,7 +101,7 @@ class Stemmer {
       set("ize");
     } else if (ends_double()) {
       char last = word_.back();
-      if (last != 'l' && last != 's' && last != 'z') word_.pop_back();
+      if (last != 'l' && last != 's' && last != 'z') word_.resize(letter_before(word_.size()));
     } else {
       stem_ = word_.size();
       if (measure() == 1 && ends_short(word_.size())) word_ += 'e';

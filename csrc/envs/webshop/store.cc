@@ -156,6 +156,12 @@ Store::Store(const std::string& path, uint64_t max_bytes_checked) : path_(path) 
 
 Store::~Store() { munmap(const_cast<char*>(data_), size_); }
 
+uint64_t Store::content() const {
+  uint64_t sum = version();
+  for (size_t i = static_cast<size_t>(Section::kSource) + 1; i < sums_.size(); ++i) sum = checksum({reinterpret_cast<const char*>(&sums_[i]), sizeof sums_[i]}, sum);
+  return sum;
+}
+
 void Store::verify() const {
   for (size_t i = 0; i < kNumSections; ++i) {
     uint64_t sum = 0;

@@ -88,6 +88,8 @@ class Store {
   // Reads everything once; throws StoreError where a checksum differs.
   void verify() const;
   const std::string& path() const { return path_; }
+  // Of everything but the source: equal for stores of the same content.
+  uint64_t content() const;
   uint64_t size() const { return size_; }
   static uint32_t version();
 
