@@ -67,10 +67,11 @@ class Index:
                 found[place] += times * idf * count / (count + norm)
         return found
 
-    def search(self, query: str, k: int) -> list[int]:
-        """Return the places of the best k documents, the best first."""
+    def search(self, query: str, k: int, *, ties_by_id: bool = False) -> list[int]:
+        """Return the places of the best k documents, the best first; equals in document order, or in that of their ids."""
         found = self.scores(query)
-        return sorted(found, key=lambda place: (-found[place], place))[:k]
+        equals = self.ids if ties_by_id else range(len(self.ids))
+        return sorted(found, key=lambda place: (-found[place], equals[place]))[:k]
 
 
 def rounded_length(length: int) -> int:

@@ -125,20 +125,19 @@ def compare_search(oracle: Oracle, arguments: argparse.Namespace) -> list[dict[s
         largest = max(largest, *(abs(ours.get(place, 0.0) - score) for place, score in enumerate(other)))
     what = "scores of the plain BM25 and of bm25s (float32), 200 queries"
     runs.append({"what": what, "largest_difference": largest, "is_met": largest < 1e-4})
-    pairs = list(zip(found["exact"], found["lucene"], strict=True))
-    filled = [(exact, lossy) for exact, lossy in pairs if exact]
-    runs.append(
-        {
-            "what": "what Lucene's one-byte lengths change",
-            "is_met": True,
-            "queries": len(filled),
-            "same_order": sum(exact == lossy for exact, lossy in filled) / len(filled),
-            "same_first": sum(exact[0] == lossy[0] for exact, lossy in filled) / len(filled),
-            "shared_of_first_10": _shared(filled, 10),
-            "shared_of_first_50": _shared(filled, 50),
-        }
-    )
+    by_id = [[index.ids[place] for place in index.search(query, 50, ties_by_id=True)] for query in queries]
+    runs.append(_changes("what Lucene's one-byte lengths change", found["exact"], found["lucene"]))
+    runs.append(_changes("what an order of equal scores by asin, as Anserini's, changes", found["exact"], by_id))
     return runs
+
+
+def _changes(what: str, before: list[list[str]], after: list[list[str]]) -> dict[str, Any]:
+    pairs = [(a, b) for a, b in zip(before, after, strict=True) if a]
+    return {
+        "what": what, "is_met": True, "queries": len(pairs),
+        "same_order": sum(a == b for a, b in pairs) / len(pairs), "same_first": sum(a[0] == b[0] for a, b in pairs) / len(pairs),
+        "shared_of_first_10": _shared(pairs, 10), "shared_of_first_50": _shared(pairs, 50),
+    }  # fmt: skip
 
 
 def _shared(found: list[tuple[list[str], list[str]]], k: int) -> float:
