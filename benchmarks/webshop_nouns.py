@@ -122,6 +122,16 @@ def _type(products: Mapping[str, dict[str, Any]], nouns: Nouns, goal: dict[str, 
     return float(parts["r_type"])
 
 
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the command without folders of this machine."""
+    options = {"--data": arguments.data, "--table": arguments.table}
+    if arguments.model != MODEL:
+        options["--model"] = Path(arguments.model)
+    return " ".join(
+        ["python benchmarks/webshop_nouns.py", *(f"{name} {path.name}" for name, path in options.items() if path)]
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Compare, print, write the row; or write a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -154,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
     tokens, types = token_figures(ours, theirs), type_figures(catalogue, ours, theirs, arguments.seed)
     row = {
         "reference": reference, "shop": arguments.data.name if arguments.data else "shipped", "tokens": tokens, "r_type": types,
-        "command": "python benchmarks/webshop_nouns.py", "load": os.getloadavg(), "date": time.strftime("%Y-%m-%d"),
+        "command": _command(arguments), "load": os.getloadavg(), "date": time.strftime("%Y-%m-%d"),
         "processor": processor_name(), "commit": commit(ROOT), "versions": versions(("vldac", "numpy", "spacy")),
     }  # fmt: skip
     path = arguments.out / "webshop_nouns.json"
