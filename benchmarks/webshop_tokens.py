@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from vldac.envs.webshop.browser import PageBrowser, page_html
-from vldac.envs.webshop.files import shipped_shop
+from vldac.envs.webshop.files import shipped_shop, write_catalogue
+from webshop_hard import hard_products
 from webshop_oracle import open_shop
 
 from vldac import _core
@@ -50,18 +54,31 @@ def walk(num_goals: int, page_size: int, seed: int) -> Iterator[tuple[str, _core
         yield "done", session.page()
 
 
+def walk_hard(num_goals: int, seed: int) -> Iterator[tuple[str, _core.WebshopPage]]:
+    """Yield pages of a shop of difficult text: markup, blanks of all kinds, letters outside the font."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_catalogue(Path(folder), hard_products(seed, num_goals))
+        goals = _core.WebshopGoals(open_shop(Path(folder)))
+    session = _core.WebshopSession(goals, page_size=4, show_attributes=True)
+    for number in range(num_goals):
+        session.reset(number)
+        for action in ("search[rug mat blue]", "click[{}]", "click[Features]", "click[< Prev]", "click[Attributes]"):
+            session.step(action.format(session.results[number % len(session.results)] if session.results else ""))
+            yield "difficult text", session.page()
+
+
 def measure(num_goals: int, width: int, seed: int = 1) -> dict[str, Any]:
     """Return tokens of whole pages by kind, on both sides, and the largest relative difference."""
     painter, found = _core.WebshopPainter(), dict[str, list[tuple[int, int, int, int]]]()
     # A whole-page screenshot is never lower than the window.
     with PageBrowser(width=width, height=28) as browser:
-        for page_size in (4, 10):
-            for kind, page in walk(num_goals, page_size, seed):
-                drawn = painter.draw(page, width, 0)
-                browser.show(page_html(page, css_width=width))
-                shot = browser.screenshot(full_page=True)
-                heights = drawn.shape[0], shot.shape[0]
-                found.setdefault(kind, []).append((*heights, *(tokens(height, width) for height in heights)))
+        walks = walk(num_goals, 4, seed), walk(num_goals, 10, seed), walk_hard(num_goals, seed)
+        for kind, page in itertools.chain(*walks):
+            drawn = painter.draw(page, width, 0)
+            browser.show(page_html(page, css_width=width))
+            shot = browser.screenshot(full_page=True)
+            heights = drawn.shape[0], shot.shape[0]
+            found.setdefault(kind, []).append((*heights, *(tokens(height, width) for height in heights)))
         version = browser.version
     kinds = {}
     for kind, rows in found.items():

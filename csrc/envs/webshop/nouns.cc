@@ -10,8 +10,8 @@ namespace vldac::webshop {
 namespace {
 
 // clang-format off
-// Words that are no nouns however they are written. Of other words in title case, as product names have them, spaCy's small model takes
-// almost every one for a (proper) noun. Sorted.
+// Words that are no nouns however they are written. Of other words in title case, as product names have them, spaCy takes almost
+// every one for a (proper) noun. Sorted.
 constexpr std::string_view kFunction[] = {
     "a", "about", "above", "after", "all", "also", "an", "and", "any", "are", "around", "as", "at", "be", "but", "by", "can",
     "each", "for", "from", "if", "in", "into", "is", "it", "its", "more", "most", "no", "nor", "not", "of", "off", "on", "one",
