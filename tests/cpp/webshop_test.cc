@@ -203,7 +203,7 @@ static std::vector<Hit> search_plainly(const Store& store, const Index& index, s
     hits.push_back({doc, is_lossy ? static_cast<double>(static_cast<float>(score)) : score});
   }
   double same = is_lossy ? 0 : 64 / kOne;  // the order of the factors differs
-  std::stable_sort(hits.begin(), hits.end(), [=](const Hit& x, const Hit& y) { return x.score > y.score + same; });
+  std::sort(hits.begin(), hits.end(), [=](const Hit& x, const Hit& y) { return std::abs(x.score - y.score) > same ? x.score > y.score : x.doc < y.doc; });
   return hits;
 }
 

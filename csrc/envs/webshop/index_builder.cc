@@ -94,10 +94,11 @@ void IndexBuilder::add(std::string_view text, std::string_view category, std::st
 std::vector<uint32_t> IndexBuilder::arrange() const {
   std::vector<uint32_t> products(docs_.size());
   std::iota(products.begin(), products.end(), 0u);
-  std::stable_sort(products.begin(), products.end(), [&](uint32_t x, uint32_t y) {
+  std::sort(products.begin(), products.end(), [&](uint32_t x, uint32_t y) {
     std::span<const uint32_t> one = keys(docs_[x]), two = keys(docs_[y]);
     auto order = std::lexicographical_compare_three_way(one.begin(), one.end(), two.begin(), two.end());
-    return order != 0 ? order < 0 : docs_[x].length < docs_[y].length;
+    if (order != 0) return order < 0;
+    return docs_[x].length != docs_[y].length ? docs_[x].length < docs_[y].length : x < y;
   });
   return products;
 }
