@@ -103,47 +103,147 @@ static void lengths_in_one_byte_are_lucenes() {
   }
 }
 
-// Every product with its exact sum, sorted.
-static std::vector<Hit> search_plainly(const Catalogue& catalogue, const Index& index, std::string_view query) {
-  std::span<const uint32_t> lengths = catalogue.store().values<uint32_t>(Section::kDocLengths);
-  double total = 0;
-  for (uint32_t length : lengths) total += length;
-  double average = total / static_cast<double>(lengths.size()), docs = static_cast<double>(lengths.size());
-  std::map<uint32_t, double> scores;
+// A shop to be searched: kinds of products in no order, many of the same words, some said hundreds of times.
+static void write_market(int count, const std::string& name) {
+  Pcg64 rng(SeedSequence({14}));
+  std::string items = "[", attributes = "{";
+  for (int i = 0; i < count; ++i) {
+    std::string asin = "B1" + std::to_string(10000 + i), kind = std::to_string(rng.integers(0, 7));
+    std::string text = i % 9 ? some_words(rng, rng.integers(0, 30)) : "lamp oak";
+    if (i % 400 == 7) {
+      for (int64_t left = std::vector<int64_t>{254, 255, 256, 300, 70000}[static_cast<size_t>(rng.integers(0, 5))]; left; --left) text += " lamp";
+    }
+    items += std::string(i ? ",\n" : "") + "{\"asin\": " + in_quotes(asin) + ", \"name\": " + in_quotes(i % 50 ? text : "") + ", \"full_description\": \"\", " +
+             "\"small_description\": [], \"pricing\": \"$5.50\", \"category\": " + in_quotes("category " + std::string(1, kind[0] & ~2)) + ", \"query\": " +
+             in_quotes("kind " + kind) + ", \"product_category\": \"Home\", \"images\": [\"a.jpg\"], \"customization_options\": \"\"}";
+    attributes += std::string(i ? ",\n" : "") + in_quotes(asin) + ": {\"attributes\": [" + in_quotes(some_words(rng, 1)) + ", " + in_quotes(some_words(rng, 1)) + "]}";
+  }
+  write("items.json", items + "]");
+  write("attributes.json", attributes + "}");
+  Catalogue::build({.items = folder + "items.json", .attributes = folder + "attributes.json", .store = folder + name});
+}
+
+// Every product with its sum, in fixed point (2^-40), sorted.
+static std::vector<Hit> search_plainly(const Store& store, const Index& index, std::string_view query, bool is_lossy) {
+  constexpr double kOne = 1099511627776.0;
+  double total = 0, docs = 0;
+  for (uint32_t length : store.values<uint32_t>(Section::kDocLengths)) total += length, docs += length > 0;
+  double average = total / docs;
+  auto mean = static_cast<float>(average);
   Analyser analyser;
-  for (size_t at = 0; analyser.next(query, at);) {
-    int64_t term = index.find(analyser.term());
-    if (term < 0) continue;
-    Index::Postings postings = index.postings(static_cast<uint32_t>(term));
-    auto found = static_cast<double>(postings.docs.size());
+  std::map<int64_t, uint32_t> times;
+  for (size_t at = 0; analyser.next(query, at);) ++times[index.find(analyser.term())];
+  times.erase(-1);
+  std::vector<Index::Posting> postings;
+  std::map<uint32_t, int64_t> sums;
+  for (auto [term, count] : times) {
+    index.read(static_cast<uint32_t>(term), postings);
+    auto found = static_cast<double>(postings.size());
     double idf = std::log(1 + (docs - found + 0.5) / (found + 0.5));
-    for (size_t i = 0; i < postings.docs.size(); ++i)
-      scores[postings.docs[i]] += idf * postings.counts[i] / (postings.counts[i] + 0.9 * (0.6 + 0.4 * lengths[postings.docs[i]] / average));
+    auto weight = static_cast<float>(count) * static_cast<float>(idf);
+    for (const Index::Posting& posting : postings) {
+      double share = count * idf * posting.count / (posting.count + 0.9 * (0.6 + 0.4 * posting.length / average));
+      float inverse = 1.0f / (0.9f * ((1.0f - 0.4f) + 0.4f * static_cast<float>(byte_to_length(length_to_byte(posting.length))) / mean));
+      if (is_lossy) share = static_cast<double>(weight - weight / (1.0f + static_cast<float>(posting.count) * inverse));
+      sums[posting.product] += static_cast<int64_t>(share * kOne + 0.5);
+    }
   }
   std::vector<Hit> hits;
-  for (auto [doc, score] : scores) hits.push_back({doc, score});
-  std::sort(hits.begin(), hits.end(), [](const Hit& x, const Hit& y) { return std::abs(x.score - y.score) > 1e-9 ? x.score > y.score : x.doc < y.doc; });
+  for (auto [doc, sum] : sums) {
+    double score = static_cast<double>(sum) / kOne;
+    hits.push_back({doc, is_lossy ? static_cast<double>(static_cast<float>(score)) : score});
+  }
+  double same = is_lossy ? 0 : 64 / kOne;  // the order of the factors differs
+  std::sort(hits.begin(), hits.end(), [=](const Hit& x, const Hit& y) { return std::abs(x.score - y.score) > same ? x.score > y.score : x.doc < y.doc; });
   return hits;
 }
 
 static void search_leaves_nothing_out() {
-  write_shop(9000, "large.store");  // more than two windows
+  write_market(9000, "large.store");
   Catalogue catalogue(folder + "large.store");
   Index index(catalogue.store());
-  Search search;
+  Search exact, lossy(true);
   Pcg64 rng(SeedSequence({7}));
-  for (int i = 0; i < 60; ++i) {
-    std::string query = some_words(rng, rng.integers(1, 9)) + " model" + std::to_string(rng.integers(0, 9000)) + " unknownword";
-    std::vector<Hit> plain = search_plainly(catalogue, index, query);
-    for (size_t count : {size_t{1}, size_t{10}, size_t{50}}) {
-      std::span<const Hit> found = search.run(index, query, count);
-      CHECK(found.size() == std::min(count, plain.size()));
-      for (size_t k = 0; k < found.size(); ++k) CHECK(found[k].doc == plain[k].doc && std::abs(found[k].score - plain[k].score) < 1e-9);
+  for (int i = 0; i < 120; ++i) {
+    std::string query = i == 0 ? "lamp" : i == 1 ? "lamp oak" : some_words(rng, rng.integers(1, 9)) + " unknownword";
+    for (bool is_lossy : {false, true}) {
+      std::vector<Hit> plain = search_plainly(catalogue.store(), index, query, is_lossy);
+      for (size_t count : {size_t{1}, size_t{10}, size_t{50}, size_t{10000}}) {
+        std::span<const Hit> found = (is_lossy ? lossy : exact).run(index, query, count);
+        CHECK(found.size() == std::min(count, plain.size()));
+        for (size_t k = 0; k < found.size(); ++k) CHECK(found[k].doc == plain[k].doc && std::abs(found[k].score - plain[k].score) < 1e-9);
+      }
     }
   }
-  CHECK(search.run(index, "", 50).empty() && search.run(index, "the of and", 50).empty() && !search.was_cut());
-  search.run(index, std::string(1 << 20, 'a') + " lamp", 50);
-  CHECK(search.was_cut());
+  CHECK(exact.run(index, "", 50).empty() && exact.run(index, "the of and", 50).empty() && exact.run(index, "lamp", 0).empty() && !exact.was_cut());
+  exact.run(index, std::string(1 << 20, 'a') + " lamp", 50);
+  CHECK(exact.was_cut());
+}
+
+static void counts_are_kept_whatever_their_size() {
+  write_market(2001, "market.store");
+  Catalogue catalogue(folder + "market.store");
+  Index index(catalogue.store());
+  Product product;
+  std::vector<Index::Posting> postings;
+  index.read(static_cast<uint32_t>(index.find("lamp")), postings);
+  std::set<uint32_t> counts;
+  for (const Index::Posting& posting : postings) {
+    catalogue.product(posting.product, product);
+    uint32_t lamps = 0, words = 0;
+    Analyser analyser;
+    for (size_t at = 0; analyser.next(product.name, at); ++words) lamps += analyser.term() == "lamp";
+    CHECK(posting.count == std::min(lamps, 65535u) && posting.length == words);
+    counts.insert(posting.count);
+  }
+  CHECK(counts.contains(1) && counts.upper_bound(250) != counts.end());
+}
+
+static void products_of_a_key_come_in_their_order() {
+  write_market(2000, "market.store");
+  Catalogue catalogue(folder + "market.store");
+  Index index(catalogue.store());
+  Search search;
+  Product product;
+  for (std::string kind : {"kind 0", "kind 3", "kind 6"}) {
+    std::vector<uint32_t> expected;
+    for (uint32_t i = 0; i < catalogue.size(); ++i) {
+      catalogue.product(i, product);
+      if (product.query == kind) expected.push_back(i);
+    }
+    for (size_t count : {size_t{0}, size_t{1}, size_t{50}, size_t{5000}}) {
+      std::span<const Hit> found = search.look_up(index, Key::kQuery, kind, count);
+      CHECK(found.size() == std::min(count, expected.size()));
+      for (size_t k = 0; k < found.size(); ++k) CHECK(found[k].doc == expected[k]);
+    }
+  }
+  CHECK(search.look_up(index, Key::kQuery, "kind 7", 50).empty() && search.look_up(index, Key::kCategory, "kind 0", 50).empty());
+}
+
+// Large stores are not summed up when they are opened: whatever their bytes say, search stays inside.
+static void altered_indexes_are_refused_or_searched() {
+  write_market(300, "market.store");
+  std::string bytes = read("market.store");
+  Pcg64 rng(SeedSequence({15}));
+  int searched = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::string altered = bytes;
+    for (int64_t left = rng.integers(1, 200); left; --left)
+      altered[static_cast<size_t>(rng.integers(512, static_cast<int64_t>(altered.size())))] ^= static_cast<char>(1 << rng.integers(0, 8));
+    write("altered.store", altered);
+    try {
+      Store store(folder + "altered.store", 0);
+      Index index(store);
+      for (bool is_lossy : {false, true}) {
+        Search search(is_lossy);
+        for (const Hit& hit : search.run(index, some_words(rng, 6), 50)) CHECK(hit.doc < 300);
+        for (const Hit& hit : search.look_up(index, Key::kQuery, "kind 2", 50)) CHECK(hit.doc < 300);
+      }
+      ++searched;
+    } catch (const StoreError&) {
+    }
+  }
+  CHECK(searched > 20);
 }
 
 static void damaged_files_are_refused() {
@@ -377,6 +477,9 @@ int main() {
   words_are_lucenes();
   lengths_in_one_byte_are_lucenes();
   search_leaves_nothing_out();
+  counts_are_kept_whatever_their_size();
+  products_of_a_key_come_in_their_order();
+  altered_indexes_are_refused_or_searched();
   damaged_files_are_refused();
   malformed_rows_are_counted_and_skipped();
   altered_stores_are_refused();

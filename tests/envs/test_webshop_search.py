@@ -98,6 +98,47 @@ def test_equal_scores_keep_the_order_of_the_products(build_webshop: Callable[...
     assert asins(catalogue, word, 5) == expected[:5]
 
 
+def test_equal_scores_keep_the_order_of_the_products_across_kinds(
+    build_webshop: Callable[..., Shop], tmp_path: Path
+) -> None:
+    first = next(iter(make_products(1)))
+    kinds = [("garden", "lamps"), ("beauty", "soaps"), ("garden", "chairs"), ("beauty", "combs")]
+    rows, attributes = [], {}
+    for number in range(900):  # each kind fills windows of its own
+        category, query = kinds[number * 7 % 4]
+        rows.append(first.row | {"asin": f"A{number}", "category": category, "query": query})
+        attributes[f"A{number}"] = {"attributes": [f"attribute {number % 5}"]}
+    (tmp_path / "items_shuffle.json").write_text(json.dumps(rows), encoding="utf-8")
+    (tmp_path / "items_ins_v2.json").write_text(json.dumps(attributes), encoding="utf-8")
+    catalogue = build_webshop(tmp_path, tmp_path / "store")[0]
+    for k in (1, 50, 129, 2000):
+        for lossy in (False, True):
+            expected = [f"A{number}" for number in range(min(k, 900))]
+            assert asins(catalogue, first.row["name"], k, lossy=lossy) == expected
+
+
+def test_fifty_of_many_products_are_the_first_fifty_of_all(shop: _core.WebshopCatalogue) -> None:
+    for number in range(0, len(shop), 7):
+        for lossy in (False, True):
+            everything = shop.search(shop.product(number)["name"], len(shop), lossy=lossy)
+            assert shop.search(shop.product(number)["name"], 50, lossy=lossy) == everything[:50]
+
+
+def test_the_benchmark_measures_and_compares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(__file__).parents[2] / "benchmarks"
+    monkeypatch.syspath_prepend(str(path))
+    spec = importlib.util.spec_from_file_location("webshop_search", path / "webshop_search.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "NUM_CHECKED_PRODUCTS", 100)
+    module.main(["--products", "200", "--words", "20", "--queries", "20", "--rounds", "1", "--out", str(tmp_path)])
+    (run,) = json.loads((tmp_path / "webshop_search.json").read_text(encoding="utf-8"))["runs"].values()
+    assert run["compared"]["with all products"] == {"searches": 48, "different": 0}
+    assert run["compared"]["with plain Python"] == {"searches": 80, "different": 0}
+    assert run["searches"]["lucene lengths"]["short"]["warm"]["searches"] == 20
+
+
 def test_nothing_is_found_for_stop_words_and_unknown_words(shop: _core.WebshopCatalogue) -> None:
     for query in ("", " ", "the and of", "qqqzzz", "!!!", "\U0001f600"):
         assert asins(shop, query) == []

@@ -3,7 +3,7 @@
 #include <bit>
 #include <unordered_map>
 
-#include "envs/webshop/index.h"
+#include "envs/webshop/index_builder.h"
 #include "envs/webshop/loader.h"
 #include "envs/webshop/record.h"
 #include "envs/webshop/unicode.h"

@@ -13,7 +13,7 @@ namespace vldac::webshop {
 namespace {
 
 constexpr char kMagic[8] = {'V', 'L', 'S', 'H', 'O', 'P', '\r', '\n'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kAlignment = 64, kPendingBytes = 1 << 20;
 constexpr size_t kNumSections = static_cast<size_t>(Section::kCount);
 

@@ -23,10 +23,15 @@ enum class Section : uint32_t {
   kTermOffsets,     // uint64 [terms + 1]
   kTermSlots,       // uint32, open addressing: term + 1, or 0
   kPostingOffsets,  // uint64 [terms + 1]
-  kPostingDocs,     // uint32, ascending within a term
-  kPostingCounts,   // uint16
-  kDocLengths,      // uint32 [products]
-  kTermBounds,      // float [terms]: the largest count / (count + norm) of a posting, with the usual constants
+  kPostings,        // uint16: place within its window << 8 | count (255: see kLargeCounts), ascending within a term
+  kLargeCounts,     // uint64: posting << 16 | count, ascending
+  kEntryOffsets,    // uint64 [terms + 1]
+  kEntryWindows,    // uint32: windows that have the term, ascending within a term
+  kEntryFirsts,     // uint32: the first posting there, counted from the term's first
+  kEntryShares,     // uint8: the largest count / (count + norm) there, in 255ths of the term's bound, rounded up
+  kDocLengths,      // uint32 [products], by place
+  kDocProducts,     // uint32 [products]: the product of a place
+  kTermBounds,      // float [terms]: the largest count / (count + norm) of a posting
   kCount
 };
 
