@@ -36,7 +36,7 @@ TARGETS = {
     "quickstart": {"end_success_min": 0.98, "end_return_min": 0.9},
     "ezpoints": {"start_success_max": 0.40, "end_success_min": 0.80},
     "quickstart-alfworld": {"start_success_max": 0.35, "end_success_min": 0.50},
-    "quickstart-webshop": {"start_success_max": 0.35, "end_success_min": 0.60},
+    "quickstart-webshop": {"start_success_max": 0.20, "end_success_min": 0.60},
     "quickstart-miniworld": {"start_success_max": 0.70, "end_success_min": 0.95},
     "miniworld-hallway": {"start_success_max": 0.40, "end_success_min": 0.95},
     "miniworld-oneroom": {"start_success_max": 0.40, "end_success_min": 0.90},
