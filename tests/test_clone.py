@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
@@ -112,6 +113,36 @@ def test_a_start_is_whole_without_its_reading_head_or_absent(tmp_path: Path, mon
     assert not loading["unexpected_keys"] and not loading["missing_keys"]
     with pytest.raises(ConfigError, match="new or empty folder"):
         warm_start(folder, NUMBER_LINE, TINY, seed=0)
+
+
+def test_balanced_cloning_shows_every_truth_and_prefers_no_action() -> None:
+    """Half of the odds are equal over the truths; samples of one truth, whatever they did, have the same odds."""
+    samples = play_samples(NUMBER_LINE, 512, seed=1)[:300] + play_samples(NUMBER_LINE, 64, seed=1)[:1] * 200
+    odds = clone.sampling_odds(samples)
+    assert abs(odds.sum() - 1.0) < 1e-12
+    of_truth: dict[tuple[object, ...], list[float]] = {}
+    for sample, one in zip(samples, odds.tolist(), strict=True):
+        of_truth.setdefault(tuple(sample.facts.values()), []).append(one)
+    assert all(max(same) - min(same) < 1e-15 for same in of_truth.values())
+    shares = [sum(same) for same in of_truth.values()]
+    counts = [len(same) for same in of_truth.values()]
+    assert max(counts) > 200 and min(shares) > 0.5 / len(of_truth)
+    expected = [0.5 * n / len(samples) + 0.5 / len(of_truth) for n in counts]
+    assert np.allclose(shares, expected)
+
+
+def test_balanced_cloning_trains_on_other_batches(tmp_path: Path) -> None:
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    for is_balanced, heard in losses.items():
+        config = dataclasses.replace(TINY, clone_balanced=is_balanced)
+        warm_start(
+            tmp_path / str(is_balanced),
+            NUMBER_LINE,
+            config,
+            seed=0,
+            on_update=lambda _, loss, to=heard: to.append(loss),
+        )
+    assert losses[True][0] != losses[False][0]
 
 
 def test_the_reading_head_sees_fields_and_no_actions() -> None:

@@ -234,12 +234,16 @@ def _clone(
         betas=(0.9, 0.98),
     )
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 2])))
+    odds = sampling_odds(samples) if config.clone_balanced else None
     for update in range(config.clone_updates):
         warm = min(1.0, (update + 1) / 30)
         lr = config.clone_lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * update / config.clone_updates)))
         for group in optimizer.param_groups:
             group["lr"] = lr
-        rows = torch.from_numpy(rng.integers(len(prepared), size=config.clone_batch))
+        if odds is None:
+            rows = torch.from_numpy(rng.integers(len(prepared), size=config.clone_batch))
+        else:
+            rows = torch.from_numpy(rng.choice(len(prepared), size=config.clone_batch, p=odds))
         patches, _ = image_patches(np.stack([samples[r].image for r in rows.tolist()]), model.spec)
         loss, last_prompt = _clone_loss(model, [prepared[r] for r in rows.tolist()], patches, grid)
         total = loss + config.clone_reading_coef * reading.loss(last_prompt, rows)
@@ -249,6 +253,14 @@ def _clone(
         optimizer.step()
         on_update(update + 1, float(loss.detach()))
     network.eval()
+
+
+def sampling_odds(samples: Sequence[Sample]) -> np.ndarray:
+    """[samples] float64, sum 1: half the odds are equal over the samples, half are equal over the different truths among them."""
+    truths = [json.dumps(sample.facts, sort_keys=True) for sample in samples]
+    counts = Counter(truths)
+    balanced = np.array([1.0 / (len(counts) * counts[truth]) for truth in truths])
+    return 0.5 / len(samples) + 0.5 * balanced
 
 
 def _prepare(

@@ -66,6 +66,9 @@ class TinyConfig:
     """Which actions a cloned response draws from, all with equal odds: every action, or those that continue the text grammatically
     with what is on the picture (EZPoints: a card not yet used, an operator, "="); neither is an expert's. quarter_oracle: in one step
     of four the scripted expert's action, else any: for tasks that random play practically never solves."""
+    clone_balanced: bool = False
+    """Half of each batch of cloning has every different truth equally often, for facts that random play rarely shows; the other half
+    is as it was played. In each situation the actions have the same odds either way."""
     clone_reading_coef: float = 0.5
     """Weight of a throw-away head that reads the fields, never the action, from the last prompt token while cloning."""
     clone_dir: str = ""

@@ -27,6 +27,8 @@ class EpisodeEnd:
     fault: str | None
     task_type: str = ""
     """Where the environment has several kinds of tasks (ALFWorld)"""
+    score: float | None = None
+    """Of 100, where the environment has one beside success (WebShop)"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from vldac import seeding
 from vldac.config import TrainConfig
 from vldac.errors import ConfigError, Stopped
 from vldac.metrics import success_by_task, wilson_interval
-from vldac.outcomes import final_info
+from vldac.outcomes import final_info, mean_score, score_of
 from vldac.player import Player, build_env, held_out
 from vldac.policy import Policy, pick_device
 
@@ -40,8 +40,11 @@ class EvalResult:
     fault_frac: float
     solvable_success_rate: float | None = None
     """Success among the deals that can be won at all, where the environment tells (Points24); None elsewhere"""
+    score_mean: float | None = None
+    """Mean score of 100, unfinished episodes as 0, where the environment has one beside success (WebShop: 100 x the purchase's
+    reward); None elsewhere"""
     success_by_task: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Per kind of task, where the environment has several (ALFWorld): "success_rate" and "episodes" of each"""
+    """Per kind of task, where the environment has several (ALFWorld, WebShop): "success_rate" and "episodes" of each"""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -120,6 +123,7 @@ def summarise(outcomes: list[dict[str, Any]], *, env_id: str, seed: int, invalid
         invalid_action_frac=invalid_action_frac,
         fault_frac=float(np.mean([bool(o.get("fault")) for o in outcomes])),
         solvable_success_rate=float(np.mean(solvable)) if solvable else None,
+        score_mean=mean_score([score_of(o) for o in outcomes]),
         success_by_task=success_by_task([(o.get("facts", {}).get("task_type"), bool(o["success"])) for o in outcomes]),
     )
 

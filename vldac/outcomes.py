@@ -78,6 +78,17 @@ def final_info(info: dict[str, Any], ended: np.ndarray) -> list[dict[str, Any]]:
     return [_of_one(final, e) if final and ended[e] else {} for e in range(len(ended))]
 
 
+def score_of(final: dict[str, Any]) -> float | None:
+    """The score of 100 that an ended episode's final_info tells; None where the environment has none beside success."""
+    score = final.get("facts", {}).get("score")
+    return None if score is None else float(score)
+
+
+def mean_score(scores: Sequence[float | None]) -> float | None:
+    """The mean of episodes' scores, those without one as 0; None where no episode has one."""
+    return float(np.mean([score or 0.0 for score in scores])) if any(score is not None for score in scores) else None
+
+
 def _of_one(batch: dict[str, Any], row: int) -> dict[str, Any]:
     """One environment's entries; dictionaries are batched inside, and masks begin with "_"."""
     return {

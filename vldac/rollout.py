@@ -24,7 +24,7 @@ from vldac.continuous import ContinuousPlay, check_env
 from vldac.data import EpisodeEnd, RolloutBatch
 from vldac.errors import EnvError, EnvHangError, NonFiniteError, Stopped
 from vldac.frames import Frame, StepFeatures, Window
-from vldac.outcomes import Outcomes
+from vldac.outcomes import Outcomes, score_of
 from vldac.player import Answers, Asked, Player
 from vldac.policy import Policy
 from vldac.prompting import Prompt
@@ -360,7 +360,7 @@ class Rollout:
         self.episodes += [
             EpisodeEnd(
                 success=bool(f["success"]), episode_return=float(f["return"]), length=int(f["length"]),
-                fault=f.get("fault") or None, task_type=str(f.get("facts", {}).get("task_type") or ""),
+                fault=f.get("fault") or None, task_type=str(f.get("facts", {}).get("task_type") or ""), score=score_of(f),
             )
             for f in final if f
         ]  # fmt: skip

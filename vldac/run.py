@@ -307,9 +307,10 @@ class Run:
             )
         low, high = result.success_ci
         when = "before training" if update == 0 else f"after update {update}"
+        score = "" if result.score_mean is None else f", score {result.score_mean:.1f}"
         self.progress.message(
-            f"held-out, {when}: success {result.success_rate:.3f} [{low:.3f}, {high:.3f}], return {result.return_mean:.3f} "
-            f"({result.episodes} episodes)"
+            f"held-out, {when}: success {result.success_rate:.3f} [{low:.3f}, {high:.3f}], return {result.return_mean:.3f}"
+            f"{score} ({result.episodes} episodes)"
         )
         trainer.last_evaluation = result
         self.evaluations.append((update, result))
@@ -391,7 +392,8 @@ def peak_memory(device: torch.device) -> float:
 def _metrics_of(result: EvalResult) -> dict[str, float]:
     low, high = result.success_ci
     by_task = {f"eval/success_rate_of/{task}": found["success_rate"] for task, found in result.success_by_task.items()}
-    return by_task | {
+    score = {} if result.score_mean is None else {"eval/score_mean": result.score_mean}
+    return by_task | score | {
         "eval/success_rate": result.success_rate, "eval/success_ci_low": low, "eval/success_ci_high": high,
         "eval/return_mean": result.return_mean, "eval/episode_length_mean": result.episode_length,
         "eval/episodes": float(result.episodes),

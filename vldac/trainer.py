@@ -20,6 +20,7 @@ from vldac.errors import EnvError
 from vldac.metrics import success_by_task, wilson_interval
 from vldac.model import VisionLanguageModel
 from vldac.optim import adam, cosine
+from vldac.outcomes import mean_score
 from vldac.packing import Packing, until_it_fits
 from vldac.player import build_env
 from vldac.policy import Policy, pick_device
@@ -232,6 +233,8 @@ def rollout_metrics(batch: RolloutBatch) -> dict[str, float]:
             "rollout/success_ci_high": high,
             "rollout/episode_length_mean": float(np.mean([e.length for e in episodes])),
         }
+        score = mean_score([e.score for e in episodes])
+        metrics |= {} if score is None else {"rollout/score_mean": score}
         by_task = success_by_task([(e.task_type, e.success) for e in episodes])
         metrics |= {f"rollout/success_rate_of/{task}": found["success_rate"] for task, found in by_task.items()}
     return metrics

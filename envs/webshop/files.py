@@ -22,7 +22,7 @@ INSTRUCTIONS_FILE = "items_human_ins.json"
 FILES = (PRODUCTS_FILE, ATTRIBUTES_FILE, INSTRUCTIONS_FILE)
 
 SHIPPED_PRODUCTS = 1000
-_CACHE_VERSION = 1  # to be raised when the same arguments give other files
+_CACHE_VERSION = 2  # to be raised when the same arguments give other files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""A shop for tiny models: a dozen products with one option group, and goals of a few words ("i want the red mug").
+"""A shop for tiny models: a dozen products with one option group, and goals of a few words ("mug in red").
 
 The same three files as the large shops, so the same loader, search, pages and reward. Each product is a thing and nothing else,
 sold in a few colors; goals are all (product, color, wording) in an order drawn from the seed. The price is above the last price
@@ -19,17 +19,24 @@ THINGS = ("mug", "lamp", "chair", "shirt", "shoes", "phone", "soap", "tea", "clo
 COLORS = ("red", "blue", "green", "white", "black", "pink", "brown", "gold")
 WORDINGS = (
     "{color} {thing}",
-    "buy the {color} {thing}",
-    "i want a {thing} in {color}",
     "{thing}, {color}",
-    "get me {thing} {color}",
+    "{thing} in {color}",
+    "{color} {thing} please",
+    "a {color} {thing}",
+    "the {color} {thing}",
+    "buy {color} {thing}",
+    "get {color} {thing}",
+    "find {color} {thing}",
+    "my {color} {thing}",
+    "{thing}, {color} please",
+    "need {color} {thing}",
 )
 _DEPARTMENTS = ("beauty", "electronics", "fashion", "garden", "grocery")
 _PRICE_USD = 990  # no ceiling: the grid of ceilings ends here
 
 
-def make_short_shop(num: int = 12, *, num_colors: int = 4, seed: int = 0) -> Iterator[Product]:
-    """Yield `num` products in `num_colors` colors, with five goals per product and color.
+def make_short_shop(num: int = 12, *, num_colors: int = 6, seed: int = 0) -> Iterator[Product]:
+    """Yield `num` products in `num_colors` colors, with a goal per product, color and wording.
 
     Raises ConfigError for more products or colors than there are words for.
     """

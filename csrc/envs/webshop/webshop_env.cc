@@ -1,6 +1,7 @@
 #include "envs/webshop/webshop_env.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "envs/webshop/render/html.h"
@@ -158,6 +159,9 @@ void WebshopEnv::facts(Facts& out) const {
   out.number("options_met", parts.options_met);
   out.number("options", static_cast<int64_t>(goal.options.size()));
   out.number("price_met", parts.price);
+  char digits[32];
+  auto end = std::to_chars(digits, digits + sizeof(digits), session_.is_done() ? 100.0 * parts.reward : 0.0).ptr;
+  out.text("score", {digits, static_cast<size_t>(end - digits)});  // the literature's, whatever the option `reward`
 }
 
 void WebshopEnv::render(uint8_t* pixels, int width, int height) const {
