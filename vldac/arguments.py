@@ -87,8 +87,8 @@ class PlayArguments:
     """Environment id (see `vldac envs`)."""
     seed: int = 0
     """Seed of the first episode."""
-    prompt: Literal["paper", "short", "text", "v1", "v2", "v3"] = "paper"
-    """Prompt template; v1 to v3 are MiniWorld's, text ALFWorld's."""
+    prompt: Literal["paper", "short", "text", "compat", "v1", "v2", "v3"] = "paper"
+    """Prompt template; v1 to v3 are MiniWorld's, text ALFWorld's and WebShop's, compat WebShop's."""
     options: dict[str, float | str] = field(default_factory=dict)
     """The environment's own options, names and values in turn (data generated); `vldac envs` lists them."""
     image_size: tuple[int, int] | None = None

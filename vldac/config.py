@@ -85,9 +85,10 @@ class EnvConfig:
     """Environments stepped side by side; their responses are generated in one batch."""
     task: str = "vldac"
     """"vldac" adds the paper's prompts, step limit and rewards to the upstream environment."""
-    prompt: Literal["paper", "short", "text", "v1", "v2", "v3"] = "paper"
+    prompt: Literal["paper", "short", "text", "compat", "v1", "v2", "v3"] = "paper"
     """Prompt template: the paper's, or a short one for tiny models. MiniWorld has the original's versions, too: "v1" asks for a
-    description, "v2" tells the layout, "v3" is "paper". ALFWorld has "text", without a word of pictures."""
+    description, "v2" tells the layout, "v3" is "paper". ALFWorld and WebShop have "text", which tells the page or the room in
+    words; WebShop has "compat", the original's, without the goal."""
     prompt_layout: PromptLayout = "shared_prefix"
     """Where the pictures stand in a prompt: "shared_prefix" behind the text, so that the text, the same in every step, is run once
     for many steps; or "images_first", as VL-DAC's prompts."""
