@@ -86,7 +86,7 @@ def control(arguments: argparse.Namespace) -> bool:
         real = train(arguments, arguments.recipe, seed, fresh=False)
         start_folder = run_folder(arguments, arguments.recipe, seed) / "warm_start"
         shuffled = train(
-            arguments, arguments.recipe, seed, fresh=True, name="control",
+            arguments, arguments.recipe, seed, fresh=not arguments.reuse, name="control",
             settings={"algorithm.shuffle_advantages": "true", "eval.episodes": str(CONTROL_EPISODES)},
             folders={"tiny.clone_dir": start_folder},
         )  # fmt: skip

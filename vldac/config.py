@@ -87,8 +87,8 @@ class EnvConfig:
     """"vldac" adds the paper's prompts, step limit and rewards to the upstream environment."""
     prompt: Literal["paper", "short", "text", "compat", "v1", "v2", "v3"] = "paper"
     """Prompt template: the paper's, or a short one for tiny models. MiniWorld has the original's versions, too: "v1" asks for a
-    description, "v2" tells the layout, "v3" is "paper". ALFWorld and WebShop have "text", without a word of pictures;
-    WebShop has "compat", which lacks the goal."""
+    description, "v2" tells the layout, "v3" is "paper". ALFWorld and WebShop have "text", which tells the page or the room in
+    words; WebShop has "compat", the original's, without the goal."""
     prompt_layout: PromptLayout = "shared_prefix"
     """Where the pictures stand in a prompt: "shared_prefix" behind the text, so that the text, the same in every step, is run once
     for many steps; or "images_first", as VL-DAC's prompts."""

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from vldac.config import TrainConfig
-from vldac.envs.prompts import styles
 from vldac.errors import ConfigError, nearest
 
 MAX_SIDE = 4096
@@ -210,6 +209,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def check_config(config: TrainConfig) -> None:
     """Raise ConfigError for settings that cannot work, alone or together."""
 
+    from vldac.envs.prompts import styles
+
     def refuse(ok: bool, expected: str, got: object, where: str, do: str) -> None:
         if not ok:
             raise ConfigError(expected=expected, got=repr(got), where=where, do=do)
@@ -233,9 +234,7 @@ def check_config(config: TrainConfig) -> None:
         refuse(hidden % 32 == 0, "a multiple of 32 (heads have 32)", hidden, "tiny.hidden_size", "use 128")
         refuse(vision % 24 == 0, "a multiple of 24 (heads have 24)", vision, "tiny.vision_dim", "use 96")
     known = styles(env.id)
-    refuse(
-        env.prompt in known, f"{' or '.join(map(repr, known))} for {env.id}", env.prompt, "env.prompt", "use 'paper'"
-    )
+    refuse(env.prompt in known, f"one of {', '.join(known)} for {env.id}", env.prompt, "env.prompt", "use 'paper'")
     drawn = env.id.startswith("MiniWorld-") or env.textures == "auto"
     refuse(drawn, f"'auto' for {env.id}, which draws with no textures", env.textures, "env.textures", "remove it")
     steps = rollout.steps_per_update

@@ -90,7 +90,7 @@ def test_numbers_are_no_names_where_the_prompt_gives_none() -> None:
 def test_prompt_versions_are_refused_where_there_are_none() -> None:
     check_config(TrainConfig(env=EnvConfig(id="MiniWorld-Hallway-v0", prompt="v1")))
     for env_id in ("gym_cards/EZPoints-v0", "gymnasium:CartPole-v1"):
-        with pytest.raises(ConfigError, match=r"(?s)'paper' or 'short' for .*env\.prompt"):
+        with pytest.raises(ConfigError, match=r"(?s)one of paper, short for .*env\.prompt"):
             check_config(TrainConfig(env=EnvConfig(id=env_id, prompt="v1")))
 
 

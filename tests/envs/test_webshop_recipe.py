@@ -12,6 +12,7 @@ import torch
 from vldac.clone import play_samples
 from vldac.config import TrainConfig
 from vldac.configuration import load_config
+from vldac.errors import ConfigError
 from vldac.outcomes import final_info, mean_score, score_of
 from vldac.player import build_env, held_out
 from vldac.run import run
@@ -100,6 +101,21 @@ def test_the_score_is_a_hundred_times_upstreams_reward_whatever_is_paid(recipe: 
     for _ in range(8):
         _, _, terminated, truncated, info = env.step([""] * 8)
     assert truncated.all() and [score_of(final) for final in final_info(info, truncated)] == [0.0] * 8
+
+
+@pytest.mark.parametrize("prompt", ["paper", "text", "compat"])
+def test_every_prompt_of_the_environment_can_be_trained_with(recipe: TrainConfig, prompt: str) -> None:
+    config = load_config("quickstart-webshop", {"env.prompt": prompt, "env.num_envs": 2})
+    env = build_env(config)
+    env.reset(seed=0)
+    (picture, text) = env.prompts()[0][0]["content"]
+    assert picture == {"type": "image"} and (tasks(env)[0] in text["text"]) == (prompt != "compat")
+
+
+@pytest.mark.parametrize("prompt", ["text", "compat"])
+def test_prompts_of_other_environments_are_refused(prompt: str) -> None:
+    with pytest.raises(ConfigError, match=f"one of paper, short for gym_cards.*\\n.*got '{prompt}'"):
+        load_config("quickstart", {"env.prompt": prompt})
 
 
 def test_the_mean_score_counts_episodes_without_one_as_nothing_and_is_absent_elsewhere() -> None:
