@@ -129,16 +129,9 @@ void Search::add_to_all(const Index& index, const Term& term, uint64_t posting, 
 template <bool kLossy>
 void Search::add_to_alive(const Index& index, const Term& term, uint64_t posting, uint64_t end, uint32_t first) {
   for (uint8_t place : alive_) {
-    uint64_t low = posting, left = end - posting;
-    while (left > 0) {
-      uint64_t half = left / 2;
-      bool is_below = index.postings_[low + half] >> 8 < place;
-      low = is_below ? low + half + 1 : low;
-      left = is_below ? left - half - 1 : half;
-    }
-    if (low == end) return;
-    if (index.postings_[low] >> 8 == place) sums_[place] += share<kLossy>(index, term, index.count_of(low), first + place);
-    posting = low;
+    while (posting < end && index.postings_[posting] >> 8 < place) ++posting;
+    if (posting == end) return;
+    if (index.postings_[posting] >> 8 == place) sums_[place] += share<kLossy>(index, term, index.count_of(posting), first + place);
   }
 }
 
