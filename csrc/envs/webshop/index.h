@@ -117,7 +117,9 @@ class Search {
     uint32_t step = 0;             // what a share of its bound adds to a window's promise
     uint32_t number = 0;
     uint32_t times = 1;
+    size_t at = 0;  // the entry that was looked for last
   };
+  static size_t seek(Term& term, uint32_t window);
   void read(const Index& index, std::string_view query);
   void weigh(const Index& index);
   void promise(const Index& index);
@@ -145,7 +147,8 @@ class Search {
   std::vector<uint32_t> promises_;  // [windows]: what a product there can reach
   std::vector<uint32_t> order_;     // windows, the most promising level first
   std::array<int64_t, kWindow> sums_{};
-  std::vector<uint8_t> alive_;  // places of the window at hand that can still get among the best
+  std::array<uint8_t, kWindow> alive_{};  // places of the window at hand that can still get among the best
+  size_t num_alive_ = 0;
   std::vector<Hit> best_;  // a heap, the worst on top
   double threshold_ = 0;   // the worst one's score
   std::array<float, 256> lossy_norms_{};

@@ -117,6 +117,16 @@ void Search::offer(uint32_t product, int64_t sum, size_t count) {
   if (best_.size() == count) threshold_ = best_.front().score;
 }
 
+// The first entry at or behind a window: mostly a little behind the last one that was looked for.
+size_t Search::seek(Term& term, uint32_t window) {
+  const std::span<const uint32_t> windows = term.entries.windows;
+  size_t low = term.at < windows.size() && windows[term.at] <= window ? term.at : 0, step = 1;
+  while (low + step < windows.size() && windows[low + step] < window) low += step, step *= 2;
+  auto begin = windows.begin() + static_cast<std::ptrdiff_t>(low);
+  auto end = windows.begin() + static_cast<std::ptrdiff_t>(std::min(low + step + 1, windows.size()));
+  return term.at = static_cast<size_t>(std::lower_bound(begin, end, window) - windows.begin());
+}
+
 template <bool kLossy>
 void Search::add_to_all(const Index& index, const Term& term, uint64_t posting, uint64_t end, uint32_t first, uint32_t size) {
   for (; posting < end; ++posting) {
@@ -128,7 +138,7 @@ void Search::add_to_all(const Index& index, const Term& term, uint64_t posting, 
 // As above, for the places of alive_ alone.
 template <bool kLossy>
 void Search::add_to_alive(const Index& index, const Term& term, uint64_t posting, uint64_t end, uint32_t first) {
-  for (uint8_t place : alive_) {
+  for (uint8_t place : std::span(alive_).first(num_alive_)) {
     while (posting < end && index.postings_[posting] >> 8 < place) ++posting;
     if (posting == end) return;
     if (index.postings_[posting] >> 8 == place) sums_[place] += share<kLossy>(index, term, index.count_of(posting), first + place);
@@ -143,17 +153,19 @@ void Search::visit(const Index& index, uint32_t window, size_t count) {
   bool is_open = true;  // whether a product that has none of the terms so far could still be among the best
   auto close = [&] {
     is_open = false;
-    alive_.clear();
     int64_t least = least_sum(wanted, rest);
-    for (uint32_t place = 0; place < size; ++place)
-      if (sums_[place] >= least) alive_.push_back(static_cast<uint8_t>(place));
+    size_t kept = 0;
+    for (uint32_t place = 0; place < size; ++place) {  // without a branch: which ones is hard to foresee
+      alive_[kept] = static_cast<uint8_t>(place);
+      kept += sums_[place] >= least;
+    }
+    num_alive_ = kept;
   };
-  for (const Term& term : terms_) {
+  for (Term& term : terms_) {
     if (is_open && rest < wanted) close();
-    if (!is_open && alive_.empty()) return;
-    const std::span<const uint32_t> windows = term.entries.windows;
-    auto at = static_cast<size_t>(std::lower_bound(windows.begin(), windows.end(), window) - windows.begin());
-    if (at == windows.size() || windows[at] != window) continue;
+    if (!is_open && num_alive_ == 0) return;
+    size_t at = seek(term, window);
+    if (at == term.entries.windows.size() || term.entries.windows[at] != window) continue;
     auto [posting, end] = term.entries.range(at);
     rest -= term.step * term.entries.shares[at];
     if (is_open) {
@@ -162,10 +174,15 @@ void Search::visit(const Index& index, uint32_t window, size_t count) {
     }
     add_to_alive<kLossy>(index, term, posting, end, first);
     int64_t least = least_sum(wanted, rest);
-    std::erase_if(alive_, [&](uint8_t place) { return sums_[place] < least; });
+    size_t kept = 0;
+    for (uint8_t place : std::span(alive_).first(num_alive_)) {
+      alive_[kept] = place;
+      kept += sums_[place] >= least;
+    }
+    num_alive_ = kept;
   }
   if (is_open) close();
-  for (uint8_t place : alive_) offer(index.products_[first + place], sums_[place], count);
+  for (uint8_t place : std::span(alive_).first(num_alive_)) offer(index.products_[first + place], sums_[place], count);
 }
 
 std::span<const Hit> Search::run(const Index& index, std::string_view query, size_t count) {
