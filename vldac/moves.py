@@ -87,6 +87,7 @@ def read_moves(
             command = known[action[row]]
             if is_form(command):
                 command = _filled(env, command, int(env_ids[row]), seed, int(env_ids[row]) + shift, int(counters[row]))
+                action[row] = -1 if command is None else action[row]
         commands.append(NOTHING if command is None else command)
     return Moves(action=action, status=status, is_valid=parsed >= 0, commands=commands)
 
