@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rows import in_pool, in_turns, resident, through_python, write_row
+from rows import in_pool, in_turns, memory_over, through_python, write_row
 
 from vldac import _core
 from vldac.envs import make
@@ -98,16 +98,8 @@ def soak(arguments: argparse.Namespace) -> bool:
     """Resident memory while episodes begin and end: as many resets as asked for."""
     made = make("ALFWorld-v0", 64, num_threads=1, picture="none", max_episode_steps=2, **_GAMES)
     made.reset(seed=0)
-    ended, marks = 0, []
-    while ended < arguments.resets:
-        ended += made._pool.play_commands(200, len(marks))
-        if ended >= arguments.resets * len(marks) // 10:
-            marks.append({"resets": ended, "bytes": resident(), "symbols": _core.num_symbols()})
-            print(f"{ended:10,} resets: {marks[-1]['bytes'] / 2**20:.1f} MiB", flush=True)
-    made.close()
-    growth = marks[-1]["bytes"] - marks[1]["bytes"]
+    marks, growth = memory_over(made, arguments.resets, "resets")
     holds = growth <= MAX_GROWTH_BYTES
-    print(f"growth after the first tenth: {growth / 2**20:.2f} MiB")
     write_row("alfworld_soak", {"marks": marks, "growth_bytes": growth, "is_met": holds})
     return holds
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vldac import _core
 from vldac.actions import fill_form, is_form
 from vldac.provenance import commit, processor_name, versions
 
@@ -71,6 +72,20 @@ def resident() -> int:
     """Bytes of the process in memory."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * 4096
+
+
+def memory_over(made: Any, wanted: int, what: str) -> tuple[list[dict[str, int]], int]:
+    """Play at random until `wanted` episodes have ended; return the marks of each tenth, and the growth in bytes after the first."""
+    ended, marks = 0, list[dict[str, int]]()
+    while ended < wanted:
+        ended += made._pool.play_commands(200, len(marks))
+        if ended >= wanted * len(marks) // 10:
+            marks.append({what: ended, "bytes": resident(), "symbols": _core.num_symbols()})
+            print(f"{ended:10,} {what}: {marks[-1]['bytes'] / 2**20:.1f} MiB", flush=True)
+    made.close()
+    growth = marks[-1]["bytes"] - marks[min(1, len(marks) - 1)]["bytes"]
+    print(f"growth after the first tenth: {growth / 2**20:.2f} MiB")
+    return marks, growth
 
 
 def write_row(name: str, row: dict[str, Any]) -> None:

@@ -17,9 +17,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rows import in_pool, in_turns, resident, through_python, write_row
+from rows import in_pool, in_turns, memory_over, through_python, write_row
 
-from vldac import _core
 from vldac.envs import make
 
 TARGETS = {"pool": 100_000.0, "python": 20_000.0, "raster_512x896": 300.0}
@@ -62,19 +61,8 @@ def soak(arguments: argparse.Namespace) -> bool:
     """Resident memory while episodes begin and end."""
     made = make("WebShop-v0", 64, num_threads=1, picture="none", task="vldac", max_episode_steps=6)
     made.reset(seed=0)
-    ended, marks = 0, []
-    while ended < arguments.episodes:
-        ended += made._pool.play_commands(200, len(marks))
-        if ended >= arguments.episodes * len(marks) // 10:
-            marks.append({"episodes": ended, "bytes": resident(), "symbols": _core.num_symbols()})
-            print(
-                f"{ended:10,} episodes: {marks[-1]['bytes'] / 2**20:.1f} MiB, {marks[-1]['symbols']:,} commands",
-                flush=True,
-            )
-    made.close()
-    growth = marks[-1]["bytes"] - marks[1]["bytes"]
+    marks, growth = memory_over(made, arguments.episodes, "episodes")
     holds = growth <= MAX_GROWTH_BYTES
-    print(f"growth after the first tenth: {growth / 2**20:.2f} MiB")
     write_row("webshop_soak", {"marks": marks, "growth_bytes": growth, "is_met": holds})
     return holds
 
