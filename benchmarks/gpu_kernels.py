@@ -783,9 +783,11 @@ def sanitizer() -> dict[str, Any]:
         "--error-exitcode",
         "9",
         sys.executable,
+        "-P",  # the installed package, not the sources beside it
         "-m",
         "pytest",
         "-q",
+        "--import-mode=importlib",
         str(checks_file),
     ]
     try:
@@ -794,7 +796,7 @@ def sanitizer() -> dict[str, Any]:
         return {"result": "not done within 150 s"}
     return {
         "result": "clean" if run.returncode == 0 else f"FAILED: exit code {run.returncode}",
-        "tail": run.stdout[-600:],
+        "tail": (run.stdout + run.stderr)[-600:],
     }
 
 
